@@ -1,0 +1,3 @@
+//! Layer a: HTTP messages. No socket, no TLS.
+
+pub mod hop;

@@ -1,0 +1,350 @@
+//! Errors: who is at fault, on which hop, what happened and what to do.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::client::hop::{Hop, Reason};
+use crate::origin::{Origin, UrlFlaw};
+use crate::time::Time;
+use crate::tls::{Evidence, Shown};
+
+/// Who has to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The caller or its configuration.
+    Local,
+    /// The registry's answer.
+    Registry,
+    /// The token service's answer.
+    TokenService,
+    /// The connection: no answer came.
+    Network,
+    /// The hop policy refused before anything was sent.
+    Policy,
+}
+
+impl Fault {
+    /// `local`, `registry`, `token-service`, `network` or `policy`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Registry => "registry",
+            Self::TokenService => "token-service",
+            Self::Network => "network",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// How a connection failed, in the host's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Failure {
+    /// No connection: refused, no route, no name.
+    Connect,
+    /// No answer within the host's limit.
+    Timeout,
+    /// Reset, or closed before the answer was whole.
+    Reset,
+    /// The server's certificate was not accepted here.
+    ServerCertificate,
+    /// The server said, or lets conclude, that it requires a client certificate and got none.
+    CertificateRequired,
+    /// The server refused the client certificate that was shown, or the handshake.
+    CertificateRejected,
+    /// Any other TLS error.
+    Tls,
+    /// `dial` refused every address of the host.
+    AddressRefused,
+}
+
+/// What happened. Matched in tests and by bindings; the texts come from [`Error`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Local: a call that does not fit the step that was asked for.
+    Misuse(&'static str),
+    /// Local: the URL that the caller gave.
+    Url(UrlFlaw),
+    /// Local: the method that the caller gave is no token (RFC 9110 section 9.1).
+    Method,
+    /// Local: a user name with a colon cannot be sent by Basic (RFC 7617 section 2).
+    UserHoldsColon,
+    /// Local: a user without a password, facing Basic.
+    NoPassword {
+        /// The user name.
+        user: String,
+    },
+    /// Local: the credentials are of a kind that this registry has no use for.
+    WrongKind {
+        /// What is configured: a refresh token or a bearer token.
+        have: &'static str,
+    },
+    /// Local: the credential helper failed.
+    Helper(String),
+    /// Local: a key, a certificate or a root that cannot be used.
+    Identity(String),
+    /// Registry: a Bearer challenge without a usable realm, and nothing else to use.
+    Realm {
+        /// The realm as text, empty where there was none.
+        realm: String,
+    },
+    /// Registry: the credentials or the token that were sent are refused.
+    Refused {
+        /// What was sent: a password, a preset bearer token, a token.
+        sent: &'static str,
+        /// The answer's status.
+        status: u16,
+    },
+    /// Registry: five token requests, and none of the tokens was accepted.
+    TooManyTokens,
+    /// Registry: an answer that is not HTTP, or breaks a limit.
+    Protocol(&'static str),
+    /// Token service: a refusal.
+    TokenRefused {
+        /// The answer's status.
+        status: u16,
+        /// The OAuth error code (RFC 6749 section 5.2), where the answer had one of the known ones.
+        code: Option<&'static str>,
+        /// The status of the POST before it, where both ways were tried.
+        first: Option<u16>,
+    },
+    /// Token service: come back later.
+    TokenLater {
+        /// 429 or 503.
+        status: u16,
+        /// When, if it said so.
+        retry_at: Option<Time>,
+    },
+    /// Token service: a 200 that holds no token.
+    TokenMalformed(&'static str),
+    /// Token service: a redirect without a Location.
+    TokenNowhere {
+        /// The answer's status.
+        status: u16,
+    },
+    /// Network: no answer came.
+    Network {
+        /// What the host saw.
+        failure: Failure,
+        /// What the TLS connection showed, where there was one.
+        evidence: Option<Box<Evidence>>,
+    },
+    /// Policy: always refused.
+    Denied(Reason),
+    /// Policy: refused until the configuration allows it.
+    Ask {
+        /// Why.
+        reason: Reason,
+        /// The exact configuration line that would allow it.
+        line: String,
+    },
+    /// Policy: an address, or every address that was tried.
+    Address(Option<IpAddr>),
+}
+
+/// A latched error: after it every call on the same object does nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    kind: Box<ErrorKind>,
+    hop: Option<Hop>,
+    origin: Option<Origin>,
+}
+
+impl Error {
+    /// An error that belongs to no hop.
+    pub fn new(kind: ErrorKind) -> Self {
+        Self { kind: Box::new(kind), hop: None, origin: None }
+    }
+
+    /// An error of one hop.
+    pub fn at(kind: ErrorKind, hop: Hop, origin: Option<Origin>) -> Self {
+        Self { kind: Box::new(kind), hop: Some(hop), origin }
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// The hop that failed, if it was one.
+    pub fn hop(&self) -> Option<Hop> {
+        self.hop
+    }
+
+    /// The origin of that hop, where its URL could be read.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Who has to act.
+    pub fn fault(&self) -> Fault {
+        match &*self.kind {
+            ErrorKind::Misuse(_)
+            | ErrorKind::Url(_)
+            | ErrorKind::Method
+            | ErrorKind::UserHoldsColon
+            | ErrorKind::NoPassword { .. }
+            | ErrorKind::WrongKind { .. }
+            | ErrorKind::Helper(_)
+            | ErrorKind::Identity(_) => Fault::Local,
+            ErrorKind::Realm { .. } | ErrorKind::Refused { .. } | ErrorKind::TooManyTokens | ErrorKind::Protocol(_) => {
+                if matches!(self.hop, Some(Hop::Token | Hop::TokenRedirect)) {
+                    Fault::TokenService
+                } else {
+                    Fault::Registry
+                }
+            }
+            ErrorKind::TokenRefused { .. }
+            | ErrorKind::TokenLater { .. }
+            | ErrorKind::TokenMalformed(_)
+            | ErrorKind::TokenNowhere { .. } => Fault::TokenService,
+            ErrorKind::Network { .. } => Fault::Network,
+            ErrorKind::Denied(_) | ErrorKind::Ask { .. } | ErrorKind::Address(_) => Fault::Policy,
+        }
+    }
+
+    /// One sentence: what happened, on which hop. No secret, no query, no text of a server's body.
+    pub fn what(&self) -> String {
+        let place = match (self.hop, &self.origin) {
+            (Some(hop), Some(origin)) => format!(" ({} at {origin})", hop.as_str()),
+            (Some(hop), None) => format!(" ({})", hop.as_str()),
+            (None, _) => String::new(),
+        };
+        let what = match &*self.kind {
+            ErrorKind::Misuse(what) => format!("the library was called out of order: {what}"),
+            ErrorKind::Url(flaw) => format!("the URL {flaw}"),
+            ErrorKind::Method => "the method is no HTTP token".into(),
+            ErrorKind::UserHoldsColon => "the user name holds a colon, which Basic cannot carry".into(),
+            ErrorKind::NoPassword { user } => format!("the registry wants a password and {user} has none"),
+            ErrorKind::WrongKind { have } => format!("the registry wants a password and the configuration has {have}"),
+            ErrorKind::Helper(text) => format!("the credential helper failed: {text}"),
+            ErrorKind::Identity(text) => text.clone(),
+            ErrorKind::Realm { realm } if realm.is_empty() => "the Bearer challenge has no realm".into(),
+            ErrorKind::Realm { realm } => format!("the realm {realm:?} of the Bearer challenge is no URL"),
+            ErrorKind::Refused { sent, status } => format!("{sent} was sent and refused with {status}"),
+            ErrorKind::TooManyTokens => "five tokens were fetched and each was refused".into(),
+            ErrorKind::Protocol(what) => format!("the answer breaks HTTP/1.1: {what}"),
+            ErrorKind::TokenRefused { status, code, first } => {
+                let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+                match first {
+                    Some(first) => format!("the token service answered POST with {first} and GET with {status}{code}"),
+                    None => format!("the token service refused with {status}{code}"),
+                }
+            }
+            ErrorKind::TokenLater { status, retry_at: Some(at) } => {
+                format!(
+                    "the token service answered {status} and wants to be asked again at {} (Unix seconds)",
+                    at.0 / 1000
+                )
+            }
+            ErrorKind::TokenLater { status, .. } => format!("the token service answered {status}"),
+            ErrorKind::TokenMalformed(what) => format!("the token service's answer holds no usable token: {what}"),
+            ErrorKind::TokenNowhere { status } => format!("the token service answered {status} without a Location"),
+            ErrorKind::Network { failure, evidence } => network_what(*failure, evidence.as_deref()),
+            ErrorKind::Denied(reason) | ErrorKind::Ask { reason, .. } => format!("refused by policy: {reason}"),
+            ErrorKind::Address(Some(address)) => {
+                format!("refused by policy: the address {address} is not for this hop")
+            }
+            ErrorKind::Address(None) => "refused by policy: no address of this host is allowed for this hop".into(),
+        };
+        format!("{what}{place}")
+    }
+
+    /// One sentence: what to do about it.
+    pub fn remedy(&self) -> String {
+        match &*self.kind {
+            ErrorKind::Misuse(_) => "Answer each step with the call that its documentation names.".into(),
+            ErrorKind::Url(_) => "Give an absolute http or https URL.".into(),
+            ErrorKind::Method => "Give a method such as GET.".into(),
+            ErrorKind::UserHoldsColon => "Use a user name without a colon, or ask for POST (password_post).".into(),
+            ErrorKind::NoPassword { .. } => "Configure a password, or an identity token, for this registry.".into(),
+            ErrorKind::WrongKind { .. } => "Configure user and password for this registry.".into(),
+            ErrorKind::Helper(_) => "Run the helper by hand with the registry's name on its standard input.".into(),
+            ErrorKind::Identity(_) => {
+                "Give a PEM certificate chain and the unencrypted PEM key that belongs to its first certificate.".into()
+            }
+            ErrorKind::Realm { .. } => "Set the token URL in the registry's configuration (auth.token.realm).".into(),
+            ErrorKind::Refused { .. } => {
+                "Check the credentials, and what they are allowed to do on this repository.".into()
+            }
+            ErrorKind::TooManyTokens => {
+                "Check that the registry trusts the token service's key and that their clocks agree.".into()
+            }
+            ErrorKind::Protocol(_) => "Check what stands between this client and the server, a proxy for one.".into(),
+            ErrorKind::TokenRefused { .. } => {
+                "Check user and password, or the refresh token, for this registry.".into()
+            }
+            ErrorKind::TokenLater { .. } => "Try again later.".into(),
+            ErrorKind::TokenMalformed(_) | ErrorKind::TokenNowhere { .. } => {
+                "Check that the realm of the registry's challenge is its token endpoint.".into()
+            }
+            ErrorKind::Network { failure, evidence } => network_remedy(*failure, evidence.as_deref()).into(),
+            ErrorKind::Denied(reason) => reason.remedy().into(),
+            ErrorKind::Ask { line, .. } => format!("If you trust it, add to the configuration: {line}"),
+            ErrorKind::Address(_) => {
+                "If this address is meant, give leave to it: local = true on the pair or the host entry.".into()
+            }
+        }
+    }
+}
+
+fn network_what(failure: Failure, evidence: Option<&Evidence>) -> String {
+    let base = match failure {
+        Failure::Connect => "no connection",
+        Failure::Timeout => "no answer in time",
+        Failure::Reset => "the connection broke before the answer was whole",
+        Failure::ServerCertificate => "the server's certificate is not trusted here",
+        Failure::CertificateRequired => "the server requires a client certificate and none was shown",
+        Failure::CertificateRejected => "the server rejected the TLS handshake or the client certificate",
+        Failure::Tls => "TLS failed",
+        Failure::AddressRefused => "no address of this host is allowed for this hop",
+    };
+    let Some(evidence) = evidence else { return base.into() };
+    let mut text = base.to_string();
+    if let Some(alert) = evidence.alert {
+        text.push_str(&format!(" (alert {alert})"));
+    }
+    if !evidence.hints.is_empty() {
+        text.push_str(&format!("; it asked for one issued by {}", evidence.hints.join(" or ")));
+    }
+    match &evidence.shown {
+        Shown::NotAsked => {}
+        Shown::NoPair => text.push_str("; none is configured for it"),
+        Shown::NoneFits(pairs) => text.push_str(&format!("; none was sent: {}", pairs.join("; "))),
+        Shown::Pair { label, issuer } => text.push_str(&format!("; {label}, issued by {issuer}, was sent")),
+    }
+    if evidence.resumed {
+        text.push_str("; the session was resumed");
+    }
+    text
+}
+
+fn network_remedy(failure: Failure, evidence: Option<&Evidence>) -> &'static str {
+    match failure {
+        Failure::Connect | Failure::Timeout | Failure::Reset => {
+            "Check that the server runs and can be reached from here."
+        }
+        Failure::ServerCertificate => "Give the certificate authority that issued the server's certificate (ca).",
+        Failure::CertificateRequired => match evidence.map(|evidence| &evidence.shown) {
+            Some(Shown::NoneFits(_)) => "Configure a certificate issued by an authority that the server names.",
+            _ => "Configure a client certificate and key for this origin, or a pair that lends the registry's to it.",
+        },
+        Failure::CertificateRejected => {
+            "Check that the server trusts the certificate's issuer and that it has not expired."
+        }
+        Failure::Tls => "Check that the port speaks TLS 1.2 or 1.3.",
+        Failure::AddressRefused => {
+            "If this address is meant, give leave to it: local = true on the pair or the host entry."
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}. {}", self.what(), self.remedy())
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,72 @@
+//! Passwords, tokens and header values that must not be seen.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// Bytes that are wiped when they are dropped and print as `***`.
+///
+/// There is no `Clone`, no `Display` and no serialization; compare with `==`, which takes the same time whatever
+/// differs. Copies that the host makes (its buffers, TLS records, strings of another language) are not ours to wipe.
+#[derive(Default)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// The bytes, for the one place that has to send them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as text, if they are UTF-8.
+    pub fn expose_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// Whether there is nothing in it. An empty password is no password.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A second one with the same bytes; by name, so that no derive makes copies.
+    pub fn duplicate(&self) -> Self {
+        Self::from(self.expose())
+    }
+}
+
+impl From<&[u8]> for Secret {
+    fn from(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(bytes.to_vec()))
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::from(text.as_bytes())
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::from(text.into_bytes())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(other.0.iter()).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
+    }
+}
+
+impl Eq for Secret {}
