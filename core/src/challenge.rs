@@ -1,0 +1,371 @@
+//! `WWW-Authenticate` (RFC 9110 section 11.6.1), read as servers write it.
+//!
+//! Several fields, and several challenges in one field, are one list in order. Nothing is copied: schemes, names and
+//! values borrow from the field. What breaks the grammar is recovered from, one parameter or word at a time, and
+//! reported as a [`Flaw`] with its byte offset; a bad field never fails the others.
+//!
+//! ```
+//! use regauth::challenge::parse;
+//!
+//! let fields: [&[u8]; 2] = [b"Negotiate YWJj==", b"Bearer realm=\"https://auth.example/token\",service=reg"];
+//! let challenges = parse(fields).challenges;
+//! assert_eq!(challenges[1].get("realm").as_deref(), Some(&b"https://auth.example/token"[..]));
+//! ```
+
+use std::borrow::Cow;
+
+/// One challenge: a scheme, and either a token68 or parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Challenge<'a> {
+    scheme: &'a [u8],
+    token68: Option<&'a [u8]>,
+    few: [Param<'a>; FEW],
+    count: usize,
+    more: Vec<Param<'a>>,
+}
+
+/// So many parameters are kept without an allocation: realm, service, scope, error, error_description and one more.
+const FEW: usize = 6;
+
+/// One auth-param.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Param<'a> {
+    name: &'a [u8],
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Param<'a> {
+    /// The name as written; names are compared without regard to case.
+    pub const fn name(&self) -> &'a [u8] {
+        self.name
+    }
+
+    /// The value, its quoted-pairs unescaped. Copied only where there was one.
+    pub fn value(&self) -> Cow<'a, [u8]> {
+        if !self.escaped {
+            return Cow::Borrowed(self.raw);
+        }
+        let mut plain = Vec::with_capacity(self.raw.len());
+        let mut bytes = self.raw.iter();
+        while let Some(byte) = bytes.next() {
+            plain.extend(if *byte == b'\\' { bytes.next() } else { Some(byte) });
+        }
+        Cow::Owned(plain)
+    }
+}
+
+impl<'a> Challenge<'a> {
+    /// The scheme as written.
+    pub const fn scheme(&self) -> &'a [u8] {
+        self.scheme
+    }
+
+    /// Whether the scheme is this one, without regard to case.
+    pub fn is(&self, scheme: &str) -> bool {
+        self.scheme.eq_ignore_ascii_case(scheme.as_bytes())
+    }
+
+    /// What stands in the place of parameters, as in `Negotiate YWJj==`.
+    pub const fn token68(&self) -> Option<&'a [u8]> {
+        self.token68
+    }
+
+    /// The parameters in order, each name once.
+    pub fn params(&self) -> impl Iterator<Item = &Param<'a>> {
+        self.few.iter().take(self.count).chain(&self.more)
+    }
+
+    /// The value of the parameter with this name, without regard to case.
+    pub fn get(&self, name: &str) -> Option<Cow<'a, [u8]>> {
+        self.params().find(|param| param.name.eq_ignore_ascii_case(name.as_bytes())).map(Param::value)
+    }
+
+    /// The value as text, where it is UTF-8 and not empty: an empty `scope` or `service` counts as none.
+    pub fn text(&self, name: &str) -> Option<String> {
+        String::from_utf8(self.get(name)?.into_owned()).ok().filter(|text| !text.is_empty())
+    }
+
+    fn add(&mut self, param: Param<'a>) -> bool {
+        if self.params().any(|known| known.name.eq_ignore_ascii_case(param.name)) {
+            return false;
+        }
+        match self.few.get_mut(self.count) {
+            Some(place) => {
+                *place = param;
+                self.count += 1;
+            }
+            None => self.more.push(param),
+        }
+        true
+    }
+}
+
+/// Where a field breaks the grammar, and what was done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// The number of the field, from 0.
+    pub field: usize,
+    /// The byte in that field, from 0.
+    pub offset: usize,
+    /// What is wrong there.
+    pub kind: FlawKind,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FlawKind {
+    /// The field holds no challenge.
+    Empty,
+    /// An unquoted value with characters that no token has: taken up to the next comma or white space.
+    Unquoted,
+    /// A quoted string that does not end: the parameter is dropped.
+    Unterminated,
+    /// `name=` with nothing after it: the parameter is dropped.
+    NoValue,
+    /// Two parameters, or a parameter and a scheme, without a comma between them: forgiven.
+    NoComma,
+    /// A second parameter of one name: ignored.
+    Repeated,
+    /// A parameter before any scheme: dropped.
+    NoScheme,
+    /// Something that is neither a scheme nor a parameter: skipped to the next comma or white space.
+    Junk,
+    /// A line break outside quotes: read as a space. In a quoted string a control character is kept.
+    Control,
+}
+
+/// The challenges of an answer, and what was wrong with their text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Challenges<'a> {
+    /// In the order in which they stand.
+    pub challenges: Vec<Challenge<'a>>,
+    /// Empty where the fields follow the grammar.
+    pub flaws: Vec<Flaw>,
+}
+
+/// Reads all `WWW-Authenticate` fields of an answer.
+pub fn parse<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Challenges<'a> {
+    let mut all = Challenges::default();
+    let Challenges { challenges, flaws } = &mut all;
+    for (number, field) in fields.into_iter().enumerate() {
+        let mut sink = |flaw: (usize, FlawKind)| flaws.push(Flaw { field: number, offset: flaw.0, kind: flaw.1 });
+        each(field, |challenge| challenges.push(challenge.clone()), &mut sink);
+    }
+    all
+}
+
+/// Reads one field and lends each of its challenges to `found`, without an allocation for up to six parameters.
+/// `flaw` gets the byte offset of what breaks the grammar.
+pub fn each<'a>(field: &'a [u8], mut found: impl FnMut(&Challenge<'a>), mut flaw: impl FnMut((usize, FlawKind))) {
+    let mut reader = Reader { field, at: 0 };
+    let mut current = Challenge::default();
+    let mut any = false;
+    let mut comma = true;
+    loop {
+        comma |= reader.skip_separators(&mut flaw);
+        let start = reader.at;
+        if start >= field.len() {
+            break;
+        }
+        let word = reader.take(is_token);
+        let after = reader.at;
+        reader.skip_space();
+        if !word.is_empty() && reader.peek() == Some(b'=') {
+            reader.at += 1;
+            if !comma && any {
+                flaw((start, FlawKind::NoComma));
+            }
+            match reader.value() {
+                Ok((raw, escaped, clean)) => {
+                    if !clean {
+                        flaw((start, FlawKind::Unquoted));
+                    }
+                    if !any {
+                        flaw((start, FlawKind::NoScheme));
+                    } else if !current.add(Param { name: word, raw, escaped }) {
+                        flaw((start, FlawKind::Repeated));
+                    }
+                }
+                Err(kind) => flaw((start, kind)),
+            }
+            comma = false;
+            continue;
+        }
+        reader.at = after;
+        let delimited = matches!(reader.peek(), None | Some(b',' | b' ' | b'\t' | b'\r' | b'\n'));
+        if word.is_empty() || !delimited {
+            flaw((start, FlawKind::Junk));
+            reader.take(|byte| !is_space(byte) && byte != b',');
+            comma = false;
+            continue;
+        }
+        if any {
+            if !comma {
+                flaw((start, FlawKind::NoComma));
+            }
+            found(&current);
+        }
+        any = true;
+        current = Challenge { scheme: word, token68: reader.token68(), ..Challenge::default() };
+        // Between a scheme and its first parameter there is white space; after a token68 a comma has to come.
+        comma = current.token68.is_none();
+    }
+    if any {
+        found(&current);
+    } else if field.iter().all(|byte| is_space(*byte) || *byte == b',') {
+        flaw((0, FlawKind::Empty));
+    }
+}
+
+struct Reader<'a> {
+    field: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.field.get(self.at).copied()
+    }
+
+    fn take(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
+        let rest = self.field.get(self.at..).unwrap_or_default();
+        let length = rest.iter().position(|byte| !wanted(*byte)).unwrap_or(rest.len());
+        self.at += length;
+        rest.get(..length).unwrap_or_default()
+    }
+
+    fn skip_space(&mut self) {
+        self.take(is_space);
+    }
+
+    /// Skips white space and commas, and says whether there was a comma.
+    fn skip_separators(&mut self, flaw: &mut impl FnMut((usize, FlawKind))) -> bool {
+        let start = self.at;
+        let skipped = self.take(|byte| is_space(byte) || byte == b',');
+        if let Some(at) = skipped.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+            flaw((start + at, FlawKind::Control));
+        }
+        skipped.contains(&b',')
+    }
+
+    /// What stands after a scheme, if it is a token68: that is followed by a comma or the end.
+    fn token68(&mut self) -> Option<&'a [u8]> {
+        let start = self.at;
+        self.skip_space();
+        let from = self.at;
+        let letters = self.take(is_token68).len();
+        self.take(|byte| byte == b'=');
+        let word = self.field.get(from..self.at).filter(|_| letters > 0);
+        let end = self.at;
+        self.skip_space();
+        if word.is_some() && matches!(self.peek(), None | Some(b',')) {
+            self.at = end;
+            return word;
+        }
+        self.at = start;
+        None
+    }
+
+    /// The value after `=`: its raw bytes, whether they hold quoted-pairs, and whether they follow the grammar.
+    fn value(&mut self) -> Result<(&'a [u8], bool, bool), FlawKind> {
+        self.skip_space();
+        if self.peek() != Some(b'"') {
+            let raw = self.take(|byte| !is_space(byte) && byte != b',');
+            return if raw.is_empty() {
+                Err(FlawKind::NoValue)
+            } else {
+                Ok((raw, false, raw.iter().all(|byte| is_token(*byte))))
+            };
+        }
+        self.at += 1;
+        let start = self.at;
+        let (mut escaped, mut clean) = (false, true);
+        loop {
+            match self.peek() {
+                None => return Err(FlawKind::Unterminated),
+                Some(b'"') => {
+                    let raw = self.field.get(start..self.at).unwrap_or_default();
+                    self.at += 1;
+                    return Ok((raw, escaped, clean));
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    clean &= self.field.get(self.at + 1).is_none_or(|byte| !is_control(*byte));
+                    self.at += 2;
+                }
+                Some(byte) => {
+                    clean &= !is_control(byte);
+                    self.at += 1;
+                }
+            }
+        }
+    }
+}
+
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+const fn is_control(byte: u8) -> bool {
+    (byte < 0x20 && byte != b'\t') || byte == 0x7f
+}
+
+/// `tchar` of RFC 9110 section 5.6.2, as a table: this is the inner loop.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[allow(clippy::indexing_slicing)] // constant evaluation
+        {
+            table[byte] = (byte as u8).is_ascii_alphanumeric()
+                || matches!(
+                    byte as u8,
+                    b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+                );
+        }
+        byte += 1;
+    }
+    table
+};
+
+fn is_token(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+const fn is_token68(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flaws(field: &str) -> Vec<(usize, FlawKind)> {
+        parse([field.as_bytes()]).flaws.iter().map(|flaw| (flaw.offset, flaw.kind)).collect()
+    }
+
+    #[test]
+    fn flaws_have_offsets() {
+        assert_eq!(flaws("Bearer realm=\"a\", service="), [(18, FlawKind::NoValue)]);
+        assert_eq!(flaws("Bearer realm=\"a\" service=b"), [(17, FlawKind::NoComma)]);
+        assert_eq!(flaws("Bearer realm=a/b"), [(7, FlawKind::Unquoted)]);
+        assert_eq!(flaws("Bearer a=b, realm=\"x"), [(12, FlawKind::Unterminated)]);
+        assert_eq!(flaws("Bearer a=b, A=c"), [(12, FlawKind::Repeated)]);
+        assert_eq!(flaws("a=b"), [(0, FlawKind::NoScheme)]);
+        assert_eq!(flaws("Bearer\"x\" a=b")[0], (0, FlawKind::Junk));
+        assert_eq!(flaws(" ,"), [(0, FlawKind::Empty)]);
+        assert_eq!(flaws("Basic\r\n realm=x"), [(5, FlawKind::Control)]);
+        assert_eq!(flaws("Basic realm=x\r\n, Bearer"), [(13, FlawKind::Control)]);
+        assert!(flaws("Negotiate, Basic realm = \"x\" ,NTLM abc==,  Digest").is_empty());
+    }
+
+    #[test]
+    fn more_than_six_parameters_are_kept() {
+        let field = b"X a=1,b=2,c=3,d=4,e=5,f=6,g=7,h=\"\\8\"";
+        let all = parse([&field[..]]);
+        assert_eq!(all.challenges[0].params().count(), 8);
+        assert_eq!(all.challenges[0].get("H").as_deref(), Some(&b"8"[..]));
+    }
+}

@@ -1,0 +1,252 @@
+//! Scopes: what a request needs, what a token was asked for, and whether one covers the other.
+//!
+//! Grammar of distribution's token specification: `type[(class)]:name:action[,action]`, split at the first and at the
+//! last colon, so that a name may hold `host:port`. What does not parse (`aws`, `*`) is passed on byte for byte, and is
+//! equal only to itself.
+
+use std::fmt;
+
+/// One scope, exactly as it goes into a token request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope(Box<str>);
+
+impl Scope {
+    /// A scope from its text; `None` if that is empty.
+    pub fn new(text: &str) -> Option<Self> {
+        if text.is_empty() { None } else { Some(Self(text.into())) }
+    }
+
+    /// `repository:name:actions`.
+    pub fn repository(name: &str, actions: &str) -> Self {
+        Self(format!("repository:{name}:{actions}").into())
+    }
+
+    /// The scopes in the `scope` parameter of a challenge: separated by spaces.
+    pub fn list(text: &str) -> Vec<Self> {
+        text.split(' ').filter_map(Self::new).collect()
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Resource (type, class and name) and actions, if it parses.
+    pub fn parts(&self) -> Option<(&str, &str)> {
+        let (resource, actions) = self.0.rsplit_once(':')?;
+        let (kind, name) = resource.split_once(':')?;
+        let base = match kind.split_once('(') {
+            Some((base, class)) => class.strip_suffix(')').filter(|class| is_word(class)).map(|_| base)?,
+            None => kind,
+        };
+        let good = is_word(base) && !name.is_empty() && actions.split(',').all(|action| !action.is_empty());
+        good.then_some((resource, actions))
+    }
+
+    /// The resource where it parses, otherwise the whole text: what two scopes must share to have to do with each
+    /// other.
+    pub(crate) fn resource(&self) -> &str {
+        self.parts().map_or(self.as_str(), |(resource, _)| resource)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// One list out of many, in the order of first mention: actions of one resource are united, existing ones before new
+/// ones; `*` stands alone in the place of its resource.
+pub fn merge<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Vec<Scope> {
+    let mut merged: Vec<(Option<Vec<&str>>, &str)> = Vec::new();
+    for scope in scopes {
+        match scope.parts() {
+            Some((resource, actions)) => {
+                let place = merged.iter().position(|(known, name)| known.is_some() && *name == resource);
+                let index = place.unwrap_or_else(|| {
+                    merged.push((Some(Vec::new()), resource));
+                    merged.len() - 1
+                });
+                if let Some((Some(known), _)) = merged.get_mut(index) {
+                    for action in actions.split(',') {
+                        if !known.contains(&action) {
+                            known.push(action);
+                        }
+                    }
+                }
+            }
+            None if merged.iter().any(|(known, text)| known.is_none() && *text == scope.as_str()) => {}
+            None => merged.push((None, scope.as_str())),
+        }
+    }
+    let text = |(actions, resource): (Option<Vec<&str>>, &str)| match actions {
+        Some(actions) if actions.contains(&"*") => Scope(format!("{resource}:*").into()),
+        Some(actions) => Scope(format!("{resource}:{}", actions.join(",")).into()),
+        None => Scope(resource.into()),
+    };
+    merged.into_iter().map(text).collect()
+}
+
+/// Whether a token for `granted` serves `needed`. Nothing needed is covered by any token; a `*` in the place of the
+/// actions covers all of them, and nowhere else is it special.
+pub fn covers(granted: &[Scope], needed: &[Scope]) -> bool {
+    needed.iter().all(|need| match need.parts() {
+        None => granted.contains(need),
+        Some((resource, actions)) => actions.split(',').all(|action| grants(granted, resource, action)),
+    })
+}
+
+fn grants(granted: &[Scope], resource: &str, action: &str) -> bool {
+    granted
+        .iter()
+        .filter_map(Scope::parts)
+        .filter(|(name, _)| *name == resource)
+        .any(|(_, actions)| actions.split(',').any(|granted| granted == action || granted == "*"))
+}
+
+/// What a request of the distribution specification needs: the needed scope first, mount sources after it. Empty where
+/// a token without a scope is needed (`/v2/`); `None` where the target is no registry API, or an unknown one.
+///
+/// `target` is path and query as sent.
+pub fn needed(method: &str, target: &str) -> Option<Vec<Scope>> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let route = Route::of(method, path)?;
+    Some(match route {
+        Route::Base => Vec::new(),
+        Route::Catalog => vec![Scope("registry:catalog:*".into())],
+        Route::Name { name, actions, mount } => {
+            let mut scopes = vec![Scope::repository(name, actions)];
+            if let Some(from) = mount.then(|| mount_source(query)).flatten().filter(|from| from != name) {
+                scopes.push(Scope::repository(&from, "pull"));
+            }
+            scopes
+        }
+    })
+}
+
+/// The needed scope without an allocation: resource name and actions of a plain request. `None` where [`needed`] has
+/// to be asked.
+pub(crate) fn plain<'a>(method: &str, path: &'a str) -> Option<(&'a str, &'static str)> {
+    match Route::of(method, path)? {
+        Route::Name { name, actions, mount: false } => Some((name, actions)),
+        _ => None,
+    }
+}
+
+/// Whether the request starts a mount of a blob: then a refusal means that it has to be uploaded instead.
+pub(crate) fn is_mount(method: &str, target: &str) -> bool {
+    let Some((path, query)) = target.split_once('?') else { return false };
+    matches!(Route::of(method, path), Some(Route::Name { mount: true, .. })) && mount_source(query).is_some()
+}
+
+/// Whether the request is a part of an upload.
+pub(crate) fn is_upload(method: &str, path: &str) -> bool {
+    let upload = path.contains("/blobs/uploads");
+    upload && matches!(Route::of(method, path), Some(Route::Name { actions: "pull,push", .. }))
+}
+
+enum Route<'a> {
+    Base,
+    Catalog,
+    Name { name: &'a str, actions: &'static str, mount: bool },
+}
+
+impl<'a> Route<'a> {
+    /// Anchored at the right: the last segment that can be an end-point's keyword decides, so that a repository may be
+    /// called `manifests` and a tag `blobs`.
+    fn of(method: &str, path: &'a str) -> Option<Self> {
+        let read = matches!(method, "GET" | "HEAD");
+        let inner = match path.strip_prefix("/v2") {
+            Some("" | "/") => return read.then_some(Self::Base),
+            Some(rest) => rest.strip_prefix('/')?,
+            None => return None,
+        };
+        if inner == "_catalog" {
+            return read.then_some(Self::Catalog);
+        }
+        let (before, last) = inner.rsplit_once('/')?;
+        let (front, keyword) = before.rsplit_once('/').unwrap_or(("", before));
+        let (name, actions, mount) = match (keyword, last) {
+            ("blobs", "uploads") => (front, (method == "POST").then_some("pull,push")?, true),
+            ("uploads", id) => {
+                let name = front.strip_suffix("/blobs")?;
+                let session = matches!(method, "PATCH" | "PUT" | "GET" | "HEAD" | "DELETE");
+                match id {
+                    "" => (name, (method == "POST").then_some("pull,push")?, true),
+                    _ => (name, session.then_some("pull,push")?, false),
+                }
+            }
+            ("tags", "list") => (front, read.then_some("pull")?, false),
+            (_, "") => return None,
+            ("manifests", _) => {
+                let actions = match method {
+                    "GET" | "HEAD" => "pull",
+                    "PUT" => "pull,push",
+                    "DELETE" => "delete",
+                    _ => return None,
+                };
+                (front, actions, false)
+            }
+            ("blobs", _) if method == "DELETE" => (front, "delete", false),
+            ("blobs" | "referrers", _) => (front, read.then_some("pull")?, false),
+            _ => return None,
+        };
+        is_repository(name).then_some(Self::Name { name, actions, mount })
+    }
+}
+
+/// The repository that `from` names: the query is split before it is decoded, and decoded once.
+fn mount_source(query: &str) -> Option<String> {
+    let query = query.split('#').next().unwrap_or_default();
+    let (_, value) = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == "from")?;
+    let name = percent_decode(value)?;
+    is_repository(&name).then_some(name)
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let high = char::from(rest.next()?).to_digit(16)?;
+                let low = char::from(rest.next()?).to_digit(16)?;
+                u8::try_from(high * 16 + low).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The OCI grammar of a repository name: lower-case components with single separators, 255 bytes at most.
+pub(crate) fn is_repository(name: &str) -> bool {
+    name.len() <= 255 && name.split('/').all(is_component)
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
+fn is_component(component: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let mut run: &[u8] = &[];
+    let bytes = component.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    if !plain(*first) || !plain(*last) {
+        return false;
+    }
+    for (at, byte) in bytes.iter().enumerate() {
+        if plain(*byte) {
+            if !matches!(run, [] | [b'.'] | [b'_'] | [b'_', b'_']) && !run.iter().all(|b| *b == b'-') {
+                return false;
+            }
+            run = &[];
+        } else {
+            run = bytes.get(at - run.len()..=at).unwrap_or_default();
+        }
+    }
+    true
+}
