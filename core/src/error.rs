@@ -69,6 +69,8 @@ pub enum ErrorKind {
     Url(UrlFlaw),
     /// Local: the method that the caller gave is no token (RFC 9110 section 9.1).
     Method,
+    /// Local: a header field of a host entry that cannot be sent, or that is not for the configuration to set.
+    Header(String),
     /// Local: a user name with a colon cannot be sent by Basic (RFC 7617 section 2).
     UserHoldsColon,
     /// Local: a user without a password, facing Basic.
@@ -184,6 +186,7 @@ impl Error {
             ErrorKind::Misuse(_)
             | ErrorKind::Url(_)
             | ErrorKind::Method
+            | ErrorKind::Header(_)
             | ErrorKind::UserHoldsColon
             | ErrorKind::NoPassword { .. }
             | ErrorKind::WrongKind { .. }
@@ -216,6 +219,7 @@ impl Error {
             ErrorKind::Misuse(what) => format!("the library was called out of order: {what}"),
             ErrorKind::Url(flaw) => format!("the URL {flaw}"),
             ErrorKind::Method => "the method is no HTTP token".into(),
+            ErrorKind::Header(name) => format!("the header field {name:?} of a host entry cannot be sent"),
             ErrorKind::UserHoldsColon => "the user name holds a colon, which Basic cannot carry".into(),
             ErrorKind::NoPassword { user } => format!("the registry wants a password and {user} has none"),
             ErrorKind::WrongKind { have } => format!("the registry wants a password and the configuration has {have}"),
@@ -258,6 +262,9 @@ impl Error {
             ErrorKind::Misuse(_) => "Answer each step with the call that its documentation names.".into(),
             ErrorKind::Url(_) => "Give an absolute http or https URL.".into(),
             ErrorKind::Method => "Give a method such as GET.".into(),
+            ErrorKind::Header(_) => {
+                "Use a token as the name, visible text as the value, and credentials for Authorization.".into()
+            }
             ErrorKind::UserHoldsColon => "Use a user name without a colon, or ask for POST (password_post).".into(),
             ErrorKind::NoPassword { .. } => "Configure a password, or an identity token, for this registry.".into(),
             ErrorKind::WrongKind { .. } => "Configure user and password for this registry.".into(),

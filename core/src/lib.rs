@@ -12,5 +12,11 @@ pub mod secret;
 pub mod time;
 pub mod tls;
 
+pub use client::*;
+pub use error::{Error, ErrorKind, Failure, Fault};
+pub use origin::{Origin, Url};
 pub use reference::Reference;
 pub use scope::Scope;
+pub use secret::Secret;
+pub use time::Time;
+pub use tls::Identity;

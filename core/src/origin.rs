@@ -223,6 +223,16 @@ impl Url {
         self.rest.split_once('?').map_or(&*self.rest, |(path, _)| path)
     }
 
+    /// This URL with more query parameters; `query` begins with `?`, or is empty.
+    pub(crate) fn with_query(&self, query: &str) -> Self {
+        let more = match query.strip_prefix('?') {
+            Some(parameters) if self.rest.ends_with('?') || self.rest.ends_with('&') => parameters.to_string(),
+            Some(parameters) if self.rest.contains('?') => format!("&{parameters}"),
+            _ => query.to_string(),
+        };
+        Self { origin: self.origin.clone(), rest: format!("{}{more}", self.rest).into() }
+    }
+
     /// The URL without its query, for people: a query may hold a signature.
     pub fn redacted(&self) -> String {
         let mark = if self.rest.contains('?') { "?…" } else { "" };

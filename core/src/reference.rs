@@ -48,10 +48,15 @@ impl fmt::Display for ReferenceError {
             Self::Scheme(meant) => write!(f, "an image name has no scheme: {meant} is meant"),
             Self::Domain(domain) => write!(f, "{domain:?} is no host with an optional port"),
             Self::Repository(name) => {
-                write!(f, "{name:?} is no repository: lower-case components, one of . _ __ - between their parts, 255 bytes")
+                write!(
+                    f,
+                    "{name:?} is no repository: lower-case components, one of . _ __ - between their parts, 255 bytes"
+                )
             }
             Self::Tag(tag) => write!(f, "{tag:?} is no tag: up to 128 letters, digits and _ . -, the first no . or -"),
-            Self::Digest(digest) => write!(f, "{digest:?} is no digest: sha256, sha384 or sha512 and lower-case hexadecimal"),
+            Self::Digest(digest) => {
+                write!(f, "{digest:?} is no digest: sha256, sha384 or sha512 and lower-case hexadecimal")
+            }
             Self::ImageId => f.write_str("64 hexadecimal digits are the id of an image, not a name"),
         }
     }
@@ -153,7 +158,9 @@ fn origin_of(domain: &str) -> Result<Origin, ReferenceError> {
     }
     let host = if domain.starts_with('[') { "" } else { domain.split(':').next().unwrap_or_default() };
     let label = |label: &str| {
-        label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !label.starts_with('-') && !label.ends_with('-')
+        label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     if !host.split('.').all(label) || host.ends_with('.') || domain.ends_with(':') || domain.contains(['/', '?', '#']) {
         return Err(bad());

@@ -1,8 +1,18 @@
 //! The hop policy: which request may carry what. The only place that decides.
+//!
+//! Four grants are decided one by one: the client's identity, its credentials (password or refresh token), the bearer
+//! token, and the header fields of a host entry. Everything else here is refused, or asks for a line of configuration.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use crate::origin::UrlFlaw;
+use super::config::{Config, Host, Pair, PairKind};
+use crate::origin::{Class, Origin, Url, UrlFlaw};
+
+/// Redirects that are followed for one request: what browsers and RFC 9110's predecessors settled between 5 and 20.
+pub const MAX_REDIRECTS: usize = 10;
+/// Redirects that are followed for one token request, all within one origin.
+pub const MAX_TOKEN_REDIRECTS: usize = 3;
 
 /// What kind of request goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +44,11 @@ impl Hop {
             Self::TokenRedirect => "token-redirect",
         }
     }
+
+    /// Whether the answer is the token service's.
+    pub const fn is_token(self) -> bool {
+        matches!(self, Self::Token | Self::TokenRedirect)
+    }
 }
 
 impl fmt::Display for Hop {
@@ -42,19 +57,69 @@ impl fmt::Display for Hop {
     }
 }
 
-/// Why a hop was refused or asks.
+/// Why a hop gets what it gets, is refused, or asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The URL itself is refused.
+    /// Allowed: the anchor's own origin.
+    Anchor,
+    /// Allowed: the token endpoint is on the registry's host, at another port.
+    SameHost,
+    /// Allowed: paired in the configuration.
+    Paired,
+    /// Allowed: a built-in pair, with credentials and never an identity.
+    BuiltIn,
+    /// Allowed: the mode `any-https`, with credentials and never an identity.
+    AnyHttps,
+    /// Allowed without any grant: another origin, or back from one.
+    Foreign,
+    /// Allowed without any grant: a URL that a manifest names.
+    LayerUrl,
+    /// Refused: the URL itself.
     Url(UrlFlaw),
+    /// Refused: from https to http.
+    Downgrade,
+    /// Refused: an http realm, and not an http registry on the same host.
+    HttpRealm,
+    /// Refused: the eleventh redirect.
+    Redirects,
+    /// Refused: the fourth redirect of a token request.
+    TokenRedirects,
+    /// Refused: a redirect of a token request to another origin.
+    TokenCrossing,
+    /// Refused: a redirect of a request with a body to another origin, and no upload.
+    BodyCrossing,
+    /// Refused: Location fields that differ, or one that is no text.
+    Location,
+    /// Refused: control characters in the service or scope of a challenge.
+    Challenge,
+    /// Refused: an address that is for no hop.
+    NeverAddress,
+    /// Refused: an address that is more local than the registry's.
+    MoreLocal,
+    /// Refused: plain http, or a private literal, where a proxy resolves the name.
+    Proxied,
+    /// Asks: a password over plain http. Where Basic is the only way: refused.
+    PasswordOverHttp,
+    /// Asks: a password to a server whose certificate is not checked.
+    PasswordUnverified,
+    /// Asks: credentials and a realm on a host that is not paired with the registry.
+    ForeignRealm,
 }
 
 impl Reason {
-    /// One sentence: what to do.
+    /// One sentence: what to do about a refusal.
     pub const fn remedy(self) -> &'static str {
         match self {
-            Self::Url(_) => "Ask who runs the server to correct the URL that it names.",
+            Self::MoreLocal | Self::Proxied => {
+                "If this address is meant, give leave to it: local = true on the pair or the host entry."
+            }
+            Self::PasswordOverHttp => "Use https, or set password_over_http = true on the host entry.",
+            Self::PasswordUnverified => {
+                "Give the server's certificate authority, or set password_unverified = true on the host entry."
+            }
+            Self::ForeignRealm => "If you trust that host, add a pair of the registry and its token endpoint.",
+            _ => "Ask who runs the server to correct the URL that it names.",
         }
     }
 }
@@ -62,7 +127,275 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url(flaw) => write!(f, "the URL that the server named {flaw}"),
+            Self::Url(flaw) => return write!(f, "the URL that the server named {flaw}"),
+            Self::Anchor => "the registry's own origin",
+            Self::SameHost => "the registry's host at another port",
+            Self::Paired => "paired in the configuration",
+            Self::BuiltIn => "a built-in pair",
+            Self::AnyHttps => "the mode any-https: credentials go to a host that is not paired",
+            Self::Foreign => "another origin: without any grant",
+            Self::LayerUrl => "a URL of a manifest: without any grant",
+            Self::Downgrade => "a step from https to http",
+            Self::HttpRealm => "an http realm, where the registry is not http on the same host",
+            Self::Redirects => "more than 10 redirects",
+            Self::TokenRedirects => "more than 3 redirects of a token request",
+            Self::TokenCrossing => "a redirect of a token request to another origin",
+            Self::BodyCrossing => "a redirect of a request with a body to another origin",
+            Self::Location => "Location fields that differ or are no text",
+            Self::Challenge => "control characters in the service or scope of a challenge",
+            Self::NeverAddress => "a link-local, metadata, multicast, unspecified or reserved address",
+            Self::MoreLocal => "an address more local than the registry's",
+            Self::Proxied => "plain http or a private literal behind a proxy",
+            Self::PasswordOverHttp => "a password over plain http",
+            Self::PasswordUnverified => "a password to a server whose certificate is not checked",
+            Self::ForeignRealm => "credentials for a realm on a host that is not paired with the registry",
+        }
+        .fmt(f)
+    }
+}
+
+/// The origins that a request has been at, the anchor first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// One for each request sent, in order.
+    pub origins: Vec<Origin>,
+    /// Redirects followed so far.
+    pub redirects: usize,
+    /// The request began at a URL of a manifest: nothing in this chain gets a grant.
+    pub bare: bool,
+}
+
+impl Chain {
+    /// A chain that begins at the anchor.
+    pub fn at(anchor: Origin) -> Self {
+        Self { origins: vec![anchor], redirects: 0, bare: false }
+    }
+
+    /// Whether it has left the anchor's origin; it stays so when it comes back.
+    pub(crate) fn crossed(&self, anchor: &Origin) -> bool {
+        self.bare || self.origins.iter().any(|origin| origin != anchor)
+    }
+
+    /// The anchor, and then `storage` only: one crossing.
+    fn only_to(&self, anchor: &Origin, storage: &Origin) -> bool {
+        !self.bare && self.origins.iter().skip_while(|origin| *origin == anchor).all(|origin| origin == storage)
+    }
+}
+
+/// What a hop may carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grants {
+    /// The origin whose host entry's identity may be shown.
+    pub identity: Option<Origin>,
+    /// Whether a password or refresh token may be sent.
+    pub credential: bool,
+    /// Whether the bearer token may be sent.
+    pub bearer: bool,
+    /// The origin whose host entry's header fields may be sent.
+    pub headers_of: Option<Origin>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The decision about one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// It goes out, with these grants and no others.
+    Allow(Grants),
+    /// It stops; the configuration line would allow it.
+    Ask {
+        /// Why.
+        reason: Reason,
+        /// The line.
+        line: String,
+    },
+    /// It never goes out.
+    Deny(Reason),
+}
+
+/// A request that wants to go out.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// The configured origin of the registry or mirror.
+    pub anchor: &'a Origin,
+    /// What kind of request.
+    pub hop: Hop,
+    /// Where it wants to go.
+    pub target: &'a Url,
+    /// Where it has been. For a token redirect: the anchor, the realm, and the redirects so far.
+    pub chain: &'a Chain,
+    /// Whether there are credentials to send.
+    pub credentials: bool,
+    /// The class of the address last used for the anchor, if known.
+    pub anchor_class: Option<Class>,
+    /// The address about to be used, where it is known.
+    pub address: Option<IpAddr>,
+}
+
+/// Decides about one request. Pure: the same question has the same answer.
+pub fn decide(config: &Config, ask: &Question<'_>) -> Decision {
+    let target = ask.target.origin();
+    if let Err(reason) = may_go(ask).and_then(|()| may_be_at(config, ask)) {
+        return Decision::Deny(reason);
+    }
+    let anchored = !ask.chain.crossed(ask.anchor) && target == ask.anchor;
+    match ask.hop {
+        Hop::Token | Hop::TokenRedirect => token(config, ask),
+        Hop::Layer => Decision::Allow(nothing(Reason::LayerUrl)),
+        _ if anchored => Decision::Allow(Grants {
+            identity: identity_of(config, target),
+            credential: ask.credentials && may_send_password(config, target).is_ok(),
+            bearer: true,
+            headers_of: config.entry(target).map(|_| target.clone()),
+            reason: Reason::Anchor,
+        }),
+        Hop::Redirect | Hop::Upload if ask.chain.only_to(ask.anchor, target) => {
+            Decision::Allow(match config.find_pair(ask.anchor, PairKind::Storage, target) {
+                Some(pair) => paired(config, pair),
+                None => nothing(Reason::Foreign),
+            })
+        }
+        _ => Decision::Allow(nothing(Reason::Foreign)),
+    }
+}
+
+/// Whether the address is for this hop: asked by `dial` for the one about to be used.
+pub(crate) fn may_be_at(config: &Config, ask: &Question<'_>) -> Result<(), Reason> {
+    let target = ask.target.origin();
+    let Some(class) = ask.address.map(Class::of).or_else(|| target.class()) else { return Ok(()) };
+    if class == Class::Never {
+        return Err(Reason::NeverAddress);
+    }
+    let anchor = ask.anchor_class.or_else(|| ask.anchor.class()).unwrap_or(Class::Public);
+    if class <= anchor || target.host() == ask.anchor.host() || has_leave(config, ask) {
+        return Ok(());
+    }
+    Err(Reason::MoreLocal)
+}
+
+/// Whether the hop may go through a proxy that resolves the name.
+pub(crate) fn may_be_proxied(config: &Config, ask: &Question<'_>) -> Result<(), Reason> {
+    let local = ask.target.origin().class().is_some_and(|class| class != Class::Public);
+    if !ask.target.origin().is_https() || (local && !has_leave(config, ask)) {
+        return Err(Reason::Proxied);
+    }
+    Ok(())
+}
+
+fn has_leave(config: &Config, ask: &Question<'_>) -> bool {
+    let kind = if ask.hop.is_token() { PairKind::Token } else { PairKind::Storage };
+    let target = ask.target.origin();
+    config.exact(target).is_some_and(|host| host.local)
+        || (ask.hop != Hop::Layer && config.find_pair(ask.anchor, kind, target).is_some_and(|pair| pair.local))
+}
+
+/// What is refused whatever the grants are.
+fn may_go(ask: &Question<'_>) -> Result<(), Reason> {
+    let (target, chain) = (ask.target.origin(), ask.chain);
+    match ask.hop {
+        Hop::Token if !target.is_https() && (ask.anchor.is_https() || target.host() != ask.anchor.host()) => {
+            return Err(Reason::HttpRealm);
+        }
+        Hop::TokenRedirect if chain.origins.last() != Some(target) => return Err(Reason::TokenCrossing),
+        Hop::TokenRedirect if chain.origins.len() > MAX_TOKEN_REDIRECTS + 1 => return Err(Reason::TokenRedirects),
+        Hop::Redirect if chain.redirects >= MAX_REDIRECTS => return Err(Reason::Redirects),
+        Hop::Token => return Ok(()),
+        _ => {}
+    }
+    if !target.is_https() && (ask.anchor.is_https() || chain.origins.iter().any(Origin::is_https)) {
+        return Err(Reason::Downgrade);
+    }
+    Ok(())
+}
+
+fn token(config: &Config, ask: &Question<'_>) -> Decision {
+    let (anchor, target) = (ask.anchor, ask.target.origin());
+    let grants = if target == anchor {
+        Grants {
+            identity: identity_of(config, target),
+            headers_of: config.entry(target).map(|_| target.clone()),
+            ..sending(Reason::Anchor)
+        }
+    } else if target.host() == anchor.host() {
+        let own = config.exact(target).map(|_| target.clone());
+        let identity = own.as_ref().and_then(|own| identity_of(config, own));
+        Grants {
+            identity: identity.or_else(|| identity_of(config, anchor)).filter(|_| target.is_https()),
+            headers_of: own,
+            ..sending(Reason::SameHost)
+        }
+    } else if let Some(pair) = config.find_pair(anchor, PairKind::Token, target) {
+        Grants { credential: true, ..paired(config, pair) }
+    } else if is_built_in(anchor, target) {
+        sending(Reason::BuiltIn)
+    } else if !ask.credentials {
+        nothing(Reason::Foreign)
+    } else if config.any_https() && target.is_https() {
+        sending(Reason::AnyHttps)
+    } else {
+        return Decision::Ask {
+            reason: Reason::ForeignRealm,
+            line: format!("[[pair]] registry = \"{anchor}\", token = \"{target}\""),
+        };
+    };
+    if !ask.credentials {
+        return Decision::Allow(Grants { credential: false, ..grants });
+    }
+    match may_send_password(config, target) {
+        Ok(()) => Decision::Allow(grants),
+        Err(reason) => {
+            let name = if reason == Reason::PasswordOverHttp { "password_over_http" } else { "password_unverified" };
+            Decision::Ask { reason, line: format!("[host.\"{target}\"] {name} = true") }
         }
     }
+}
+
+/// Over plain http, loopback aside, and without a checked certificate, a password leaves only by name: what a default
+/// entry says of it does not count.
+fn may_send_password(config: &Config, target: &Origin) -> Result<(), Reason> {
+    let leave = |of: fn(&Host) -> bool| config.exact(target).is_some_and(of);
+    if !target.is_https() {
+        let allowed = target.class() == Some(Class::Loopback) || leave(|host| host.password_over_http);
+        return if allowed { Ok(()) } else { Err(Reason::PasswordOverHttp) };
+    }
+    let checked = !config.entry(target).is_some_and(|host| host.skip_verify);
+    if checked || leave(|host| host.password_unverified) { Ok(()) } else { Err(Reason::PasswordUnverified) }
+}
+
+fn paired(config: &Config, pair: &Pair) -> Grants {
+    let own = config.exact(&pair.other).and_then(|_| identity_of(config, &pair.other));
+    let lent = || identity_of(config, &pair.registry).filter(|_| pair.identity);
+    Grants {
+        identity: own.or_else(lent).filter(|_| pair.other.is_https()),
+        headers_of: config.exact(&pair.other).map(|_| pair.other.clone()),
+        ..nothing(Reason::Paired)
+    }
+}
+
+/// The origin itself, if its entry has an identity to show and a connection to show it on.
+fn identity_of(config: &Config, origin: &Origin) -> Option<Origin> {
+    let has = origin.is_https() && !config.identities(origin).is_empty();
+    has.then(|| origin.clone())
+}
+
+const fn nothing(reason: Reason) -> Grants {
+    Grants { identity: None, credential: false, bearer: false, headers_of: None, reason }
+}
+
+const fn sending(reason: Reason) -> Grants {
+    Grants { identity: None, credential: true, bearer: false, headers_of: None, reason }
+}
+
+/// Pairs that come with the library: the token endpoints of Docker Hub and GitLab.com, as their registries name them.
+fn is_built_in(registry: &Origin, token: &Origin) -> bool {
+    const PAIRS: [(&[&str], &str); 2] = [
+        (&["registry-1.docker.io", "docker.io", "index.docker.io"], "auth.docker.io"),
+        (&["registry.gitlab.com"], "gitlab.com"),
+    ];
+    let usual = |origin: &Origin| origin.is_https() && origin.port() == 443;
+    usual(registry)
+        && usual(token)
+        && PAIRS.iter().any(|(registries, host)| registries.contains(&registry.host()) && token.host() == *host)
 }

@@ -1,0 +1,224 @@
+//! The agent: what all flows share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::cache::{Memory, Shared};
+use super::config::Config;
+use super::credentials::{Credentials, Source};
+use super::flow::Flow;
+use super::hop::{Chain, Hop};
+use crate::error::Error;
+use crate::origin::{Origin, Url};
+use crate::scope;
+use crate::time::Time;
+use crate::tls::{Profile, ProfileId};
+
+/// What the flows of one program share: configuration, tokens, remembered challenges.
+///
+/// Cheap to clone, `Send` and `Sync`. Nothing is locked while a host does what a step says, nor while a waker is
+/// called.
+#[derive(Clone)]
+pub struct Agent(Arc<Inner>);
+
+struct Inner {
+    config: Mutex<Arc<Config>>,
+    shared: Mutex<Shared>,
+    profiles: Mutex<Profiles>,
+    flows: AtomicU64,
+}
+
+/// Which settings a profile is made of: the origin whose entry gives the TLS settings, and the one whose entry gives
+/// the identity.
+type Slot = (Option<Origin>, Option<Origin>);
+
+#[derive(Default)]
+struct Profiles {
+    next: u32,
+    ids: HashMap<(usize, Slot), ProfileId>,
+    known: HashMap<ProfileId, (Weak<Config>, Slot, Profile)>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Agent {
+    /// An agent with this configuration.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        config.check()?;
+        Ok(Self(Arc::new(Inner {
+            config: Mutex::new(Arc::new(config)),
+            shared: Mutex::default(),
+            profiles: Mutex::default(),
+            flows: AtomicU64::new(0),
+        })))
+    }
+
+    /// Replaces the configuration: new certificates, new passwords. A flow keeps the one it began with; a connection
+    /// made from now on uses the newest profile of its origin ([`Agent::newest`]).
+    pub fn replace(&self, config: Config) -> Result<(), Error> {
+        config.check()?;
+        *lock(&self.0.config) = Arc::new(config);
+        for registry in self.shared().registries.values_mut() {
+            registry.found = None;
+        }
+        lock(&self.0.profiles).prune();
+        Ok(())
+    }
+
+    /// A flow for one request, anchored at the origin of its URL.
+    pub fn request(&self, method: &str, url: &str) -> Result<Flow, Error> {
+        let url = Url::parse(url).map_err(|flaw| Error::new(crate::ErrorKind::Url(flaw)))?;
+        let anchor = url.origin().clone();
+        Flow::new(self, Hop::Registry, method, Ok(url), anchor.clone(), Chain::at(anchor))
+    }
+
+    /// A flow for a URL that a server named: an upload location, a page of a list ([`Hop::Registry`]), a layer URL of a
+    /// manifest, or a redirect where the host follows them itself. A URL that breaks the rules fails at the first
+    /// `poll`, as policy.
+    pub fn referred(&self, by: &Referrer, hop: Hop, method: &str, url: &str) -> Result<Flow, Error> {
+        let url = by.base.as_ref().map_or_else(|| Url::parse(url), |base| base.join(url));
+        let mut chain = by.chain.clone();
+        if hop != Hop::Redirect {
+            // A long session names many locations: that is no chain of redirects.
+            chain.origins.dedup();
+            chain.redirects = 0;
+        }
+        chain.bare |= hop == Hop::Layer;
+        Flow::new(self, hop, method, url, by.anchor.clone(), chain)
+    }
+
+    /// The warm path: appends the whole `Authorization` value for this request to `out` and returns true, where nothing
+    /// needs to be asked. False: make a flow. Without an allocation for a URL in normal form and a plain request to a
+    /// repository.
+    pub fn authorize(&self, now: Time, method: &str, url: &str, out: &mut Vec<u8>) -> bool {
+        let split = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+        let (origin, target) = url.split_at(split);
+        let shared = self.shared();
+        let Some(registry) = shared.registries.get(origin) else { return false };
+        let Some((memory, _)) = &registry.memory else { return false };
+        let (origin_text, Ok(parsed)) = (origin, Origin::parse(origin)) else { return false };
+        debug_assert_eq!(origin_text, parsed.to_string());
+        let config = self.config();
+        let source = config.source(&parsed);
+        let Memory::Bearer { realm, service } = memory else { return false };
+        if let Source::Configured(credentials) = &source
+            && let Credentials::Bearer(_) = &**credentials
+        {
+            return false;
+        }
+        let fingerprint = fingerprint(&config, &parsed);
+        let same = |table: &&super::cache::Table| {
+            table.realm == *realm
+                && table.service == *service
+                && table.source == source
+                && table.fingerprint == fingerprint
+        };
+        let Some(table) = registry.tables.iter().find(same) else { return false };
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let found = match scope::plain(method, path) {
+            Some((name, actions)) => table.find_plain(now, name, actions),
+            None => scope::needed(method, target).and_then(|needed| table.find(now, &needed)),
+        };
+        let Some(token) = found.filter(|token| !token.is_late(now)) else { return false };
+        token.mark_used();
+        out.extend_from_slice(token.header.expose());
+        true
+    }
+
+    /// A flow that renews a token which is in use and in the last fifth of its life, for hosts with a background task:
+    /// then no request has to wait for it. Ask until it is `None`, once a second.
+    pub fn due(&self, now: Time) -> Option<Flow> {
+        let mut shared = self.shared();
+        let (origin, table, scopes) = shared.due(now)?;
+        drop(shared);
+        Flow::renewal(self, &Origin::parse(&origin).ok()?, table, scopes)
+    }
+
+    /// The profile that an id names, for as long as a flow that was given it lives.
+    pub fn profile(&self, id: ProfileId) -> Option<Profile> {
+        lock(&self.0.profiles).known.get(&id).map(|(_, _, profile)| profile.clone())
+    }
+
+    /// The profile for a new connection: that of the newest configuration in the place of this one.
+    pub fn newest(&self, id: ProfileId) -> Option<(ProfileId, Profile)> {
+        let slot = lock(&self.0.profiles).known.get(&id).map(|(_, slot, _)| slot.clone())?;
+        Some(self.intern_slot(&self.config(), slot))
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&lock(&self.0.config))
+    }
+
+    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.0.shared)
+    }
+
+    pub(crate) fn next_flow(&self) -> u64 {
+        self.0.flows.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The profile for `target` with the identity of `identity`'s entry, and its id. All origins without an entry share
+    /// one.
+    pub(crate) fn intern(
+        &self,
+        config: &Arc<Config>,
+        target: &Origin,
+        identity: Option<&Origin>,
+    ) -> (ProfileId, Profile) {
+        let named = config.entry(target).is_some();
+        self.intern_slot(config, (named.then(|| target.clone()), identity.cloned()))
+    }
+
+    fn intern_slot(&self, config: &Arc<Config>, slot: Slot) -> (ProfileId, Profile) {
+        let mut profiles = lock(&self.0.profiles);
+        // The address stays taken while `known` holds the weak reference, so it names this configuration only.
+        let name = (Arc::as_ptr(config) as usize, slot.clone());
+        if let Some(id) = profiles.ids.get(&name)
+            && let Some((_, _, profile)) = profiles.known.get(id)
+        {
+            return (*id, profile.clone());
+        }
+        let (id, profile) = (ProfileId(profiles.next), config.profile(slot.0.as_ref(), slot.1.as_ref()));
+        profiles.next = profiles.next.wrapping_add(1);
+        profiles.ids.insert(name, id);
+        profiles.known.insert(id, (Arc::downgrade(config), slot, profile.clone()));
+        (id, profile)
+    }
+}
+
+impl Profiles {
+    fn prune(&mut self) {
+        self.known.retain(|_, (config, _, _)| config.strong_count() > 0);
+        let known = &self.known;
+        self.ids.retain(|_, id| known.contains_key(id));
+    }
+}
+
+/// The fingerprint of the identity that a registry sees: tokens of one certificate are not used with the next.
+pub(crate) fn fingerprint(config: &Config, registry: &Origin) -> [u8; 32] {
+    config.identities(registry).first().map_or([0; 32], crate::Identity::fingerprint)
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Agent")
+    }
+}
+
+/// Where a URL came from: the anchor of the request that was answered, and the origins it had been at.
+#[derive(Clone, Debug)]
+pub struct Referrer {
+    pub(crate) anchor: Origin,
+    pub(crate) chain: Chain,
+    pub(crate) base: Option<Url>,
+}
+
+impl Referrer {
+    /// A registry, for a URL whose answer is not at hand any more: a layer URL out of a stored manifest.
+    pub fn registry(origin: Origin) -> Self {
+        Self { chain: Chain::at(origin.clone()), anchor: origin, base: None }
+    }
+}

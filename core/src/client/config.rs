@@ -1,0 +1,255 @@
+//! What an agent is told once: hosts, pairs, credentials, modes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::credentials::{Credentials, Source};
+use crate::error::{Error, ErrorKind};
+use crate::origin::Origin;
+use crate::secret::Secret;
+use crate::tls::profile::Settings;
+use crate::tls::{Identity, Profile, Roots};
+
+/// The host configuration of an origin: its TLS settings, its headers, and leave for what is refused otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Host {
+    /// Client identities, in the order in which they are tried.
+    pub identities: Vec<Identity>,
+    /// Header fields for every request to this origin as registry, mirror or paired host.
+    pub headers: Vec<(String, Arc<Secret>)>,
+    /// Roots for this origin; `None`: those of the configuration.
+    pub roots: Option<Roots>,
+    /// Show the first identity whatever the server's hints say.
+    pub force: bool,
+    /// After a TLS rejection try the next identity, where the request can be repeated.
+    pub try_pairs: bool,
+    /// Do not check the server's certificate; independent of the identity. No password leaves with it, unless
+    /// `password_unverified` is set.
+    pub skip_verify: bool,
+    /// ALPN protocol names; empty: the extension is not sent.
+    pub alpn: Vec<Vec<u8>>,
+    /// Leave for a password over plain http; loopback needs none.
+    pub password_over_http: bool,
+    /// Leave for a password to a server whose certificate is not checked.
+    pub password_unverified: bool,
+    /// Leave to be at an address that is more local than the registry's.
+    pub local: bool,
+    /// Of the default host only: leave for its identity to be shown to every registry.
+    pub wildcard_identity: bool,
+}
+
+/// What a pair is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PairKind {
+    /// The registry's credentials may go to this token endpoint.
+    Token,
+    /// The registry may redirect to this storage with a certificate.
+    Storage,
+}
+
+/// One registry and one other origin that belongs to it. A pair and not an allow-list: who names the URL chooses the
+/// request, so leave for one registry is no leave for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pair {
+    /// The registry.
+    pub registry: Origin,
+    /// The token endpoint or storage.
+    pub other: Origin,
+    /// Which of the two.
+    pub kind: PairKind,
+    /// Whether the registry's identity is lent to it, where it has none of its own.
+    pub identity: bool,
+    /// Leave to be at an address that is more local than the registry's.
+    pub local: bool,
+}
+
+impl Pair {
+    /// A pair that lends nothing.
+    pub const fn new(registry: Origin, kind: PairKind, other: Origin) -> Self {
+        Self { registry, other, kind, identity: false, local: false }
+    }
+
+    /// Lends the registry's identity.
+    pub const fn identity(mut self, lend: bool) -> Self {
+        self.identity = lend;
+        self
+    }
+
+    /// Gives leave to be more local.
+    pub const fn local(mut self, leave: bool) -> Self {
+        self.local = leave;
+        self
+    }
+}
+
+/// What happens with credentials and a realm on a host that is not paired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Stop, and name the line to add.
+    #[default]
+    Strict,
+    /// Send the credentials to any https realm, never an identity, and say so each time.
+    AnyHttps,
+}
+
+/// The configuration of an agent.
+///
+/// ```
+/// use regauth::{Config, Credentials, Host, Origin, Pair, PairKind};
+///
+/// let registry = Origin::parse("https://reg.example").unwrap();
+/// let token = Origin::parse("https://auth.example").unwrap();
+/// let mut config = Config::default();
+/// config.host(registry.clone(), Host::default());
+/// config.pair(Pair::new(registry.clone(), PairKind::Token, token).identity(true));
+/// config.credentials(registry, Credentials::Basic { user: "robot".into(), password: "s3cret".into() });
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    hosts: HashMap<Origin, Host>,
+    default_host: Option<Host>,
+    roots: Roots,
+    pairs: Vec<Pair>,
+    credentials: HashMap<Origin, Source>,
+    ask: bool,
+    mode: Mode,
+    password_post: bool,
+    offline_token: bool,
+}
+
+impl Config {
+    /// Sets the host entry of an origin, in the place of an earlier one.
+    pub fn host(&mut self, origin: Origin, host: Host) -> &mut Self {
+        self.hosts.insert(origin, host);
+        self
+    }
+
+    /// Sets the entry for registries without one of their own: roots and headers, an identity only by name.
+    pub fn default_host(&mut self, host: Host) -> &mut Self {
+        self.default_host = Some(host);
+        self
+    }
+
+    /// Sets the roots for origins whose entry has none.
+    pub fn roots(&mut self, roots: Roots) -> &mut Self {
+        self.roots = roots;
+        self
+    }
+
+    /// Adds a pair.
+    pub fn pair(&mut self, pair: Pair) -> &mut Self {
+        self.pairs.push(pair);
+        self
+    }
+
+    /// Sets the credentials of a registry.
+    pub fn credentials(&mut self, registry: Origin, credentials: Credentials) -> &mut Self {
+        self.credentials.insert(registry, Source::Configured(Arc::new(credentials)));
+        self
+    }
+
+    /// The host looks up the credentials of this registry when they are needed.
+    pub fn ask(&mut self, registry: Origin) -> &mut Self {
+        self.credentials.insert(registry, Source::Ask);
+        self
+    }
+
+    /// The host looks up the credentials of every registry that has none here.
+    pub fn ask_for_all(&mut self, ask: bool) -> &mut Self {
+        self.ask = ask;
+        self
+    }
+
+    /// Sets the mode for realms on hosts that are not paired.
+    pub fn mode(&mut self, mode: Mode) -> &mut Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sends passwords to token endpoints by POST first (OAuth 2), instead of GET with Basic.
+    pub fn password_post(&mut self, post: bool) -> &mut Self {
+        self.password_post = post;
+        self
+    }
+
+    /// Asks token endpoints for a refresh token, which is then used in the place of the password. Some servers fail on
+    /// it.
+    pub fn offline_token(&mut self, ask: bool) -> &mut Self {
+        self.offline_token = ask;
+        self
+    }
+
+    /// What would only be found out on the wire: header fields that cannot be sent, or that are not the profile's.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let hosts = self.hosts.values().chain(&self.default_host);
+        for (name, value) in hosts.flat_map(|host| &host.headers) {
+            let token =
+                !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+            let text = value.expose().iter().all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f));
+            if !token || !text || name.eq_ignore_ascii_case("authorization") {
+                return Err(Error::new(ErrorKind::Header(name.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn exact(&self, origin: &Origin) -> Option<&Host> {
+        self.hosts.get(origin)
+    }
+
+    /// The entry that holds for an origin that the user chose.
+    pub(crate) fn entry(&self, origin: &Origin) -> Option<&Host> {
+        self.exact(origin).or(self.default_host.as_ref())
+    }
+
+    /// The identities that an entry may show: a default one only by name.
+    pub(crate) fn identities(&self, origin: &Origin) -> &[Identity] {
+        match (self.exact(origin), &self.default_host) {
+            (Some(host), _) => &host.identities,
+            (None, Some(host)) if host.wildcard_identity => &host.identities,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn find_pair(&self, registry: &Origin, kind: PairKind, other: &Origin) -> Option<&Pair> {
+        self.pairs.iter().find(|pair| pair.kind == kind && pair.registry == *registry && pair.other == *other)
+    }
+
+    pub(crate) fn source(&self, registry: &Origin) -> Source {
+        match self.credentials.get(registry) {
+            Some(source) => source.clone(),
+            None if self.ask => Source::Ask,
+            None => Source::None,
+        }
+    }
+
+    pub(crate) const fn any_https(&self) -> bool {
+        matches!(self.mode, Mode::AnyHttps)
+    }
+
+    pub(crate) const fn posts_passwords(&self) -> bool {
+        self.password_post
+    }
+
+    pub(crate) const fn wants_offline_token(&self) -> bool {
+        self.offline_token
+    }
+
+    /// The TLS profile for `target` that shows the identities of `identity`'s entry.
+    pub(crate) fn profile(&self, target: Option<&Origin>, identity: Option<&Origin>) -> Profile {
+        let host = target.and_then(|origin| self.entry(origin));
+        let whose = identity.and_then(|origin| self.entry(origin));
+        let mut settings = Settings::default();
+        settings.roots = host.and_then(|host| host.roots.clone()).unwrap_or_else(|| self.roots.clone());
+        settings.identities = identity.map(|origin| self.identities(origin).to_vec()).unwrap_or_default();
+        settings.force = whose.is_some_and(|host| host.force);
+        settings.try_pairs = whose.is_some_and(|host| host.try_pairs);
+        settings.skip_verify = host.is_some_and(|host| host.skip_verify);
+        settings.alpn = host.map(|host| host.alpn.clone()).unwrap_or_default();
+        Profile::new(settings)
+    }
+}

@@ -1,0 +1,471 @@
+//! The registry's answers: challenges, redirects, refusals.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::fetch::Fetch;
+use super::{Answer, Flow, Place, Redirects, Sent, State, Waiting};
+use crate::challenge::{self, Challenge};
+use crate::client::agent::fingerprint;
+use crate::client::cache::{Memory, Token, Turn};
+use crate::client::credentials::{Credentials, Source};
+use crate::client::hop::{Chain, Decision, Grants, Hop, Question, Reason, decide};
+use crate::client::trace::Line;
+use crate::error::{Error, ErrorKind};
+use crate::origin::{Origin, Url, has_scheme};
+use crate::scope::{self, Scope, covers, merge};
+use crate::time::Time;
+
+/// What can be made of the challenges of an answer.
+enum Pick {
+    Bearer {
+        realm: Url,
+        service: Arc<[u8]>,
+        scopes: Vec<Scope>,
+        error: Option<String>,
+    },
+    Basic,
+    /// There is a Bearer challenge, and nothing can be done with it.
+    Unusable(Error),
+    None,
+}
+
+/// What a look-up of credentials gave.
+pub(super) enum Look {
+    Found(Arc<Credentials>),
+    None,
+    Waiting,
+}
+
+impl Flow {
+    /// Chooses the Authorization for the registry by what is remembered of it. False: the flow waits.
+    pub(super) fn choose(&mut self, now: Time, waker: &Waker, grants: &Grants) -> Result<bool, Error> {
+        self.sent = Sent::Nothing;
+        let memory = self.agent.shared().registry(&self.anchor).memory.clone();
+        let Some((memory, optional)) = memory else { return Ok(true) };
+        let source = self.config.source(&self.anchor);
+        if optional {
+            // Nothing needed credentials so far: without any, nothing is asked for.
+            match self.look(now, waker)? {
+                Look::Waiting => return Ok(false),
+                Look::None => return Ok(true),
+                Look::Found(_) => {}
+            }
+        }
+        match memory {
+            Memory::Basic => self.choose_basic(now, waker, grants),
+            Memory::Bearer { realm, service } => {
+                let preset = match &source {
+                    Source::Configured(credentials) => Some(Arc::clone(credentials)),
+                    Source::Ask => match &self.looked_up {
+                        Some(found) => found.clone(),
+                        None => self.agent.shared().registry(&self.anchor).known(now).cloned(),
+                    },
+                    Source::None => None,
+                };
+                if let Some(Credentials::Bearer(token)) = preset.as_deref() {
+                    self.sent = Sent::Preset(preset_value(token));
+                    return Ok(true);
+                }
+                self.choose_token(now, waker, &realm, &service, &source)
+            }
+        }
+    }
+
+    fn choose_basic(&mut self, now: Time, waker: &Waker, grants: &Grants) -> Result<bool, Error> {
+        match self.look(now, waker)? {
+            Look::Waiting => Ok(false),
+            Look::None if self.unanswered => {
+                // The look-up found nothing for the challenge at hand: that answer is the application's.
+                self.done(401);
+                Ok(false)
+            }
+            Look::None => Ok(true),
+            Look::Found(credentials) => {
+                let value = credentials.basic().map_err(|kind| self.error(kind))?;
+                if !grants.credential {
+                    let https = self.anchor.is_https();
+                    let reason = if https { Reason::PasswordUnverified } else { Reason::PasswordOverHttp };
+                    return Err(self.error(ErrorKind::Denied(reason)));
+                }
+                self.sent = Sent::Basic(Arc::new(value));
+                Ok(true)
+            }
+        }
+    }
+
+    fn choose_token(
+        &mut self,
+        now: Time,
+        waker: &Waker,
+        realm: &Url,
+        service: &Arc<[u8]>,
+        source: &Source,
+    ) -> Result<bool, Error> {
+        let print = fingerprint(&self.config, &self.anchor);
+        let mut shared = self.agent.shared();
+        let registry = shared.registry(&self.anchor);
+        let place = registry.table(realm, service, source, print);
+        let Some(table) = registry.tables.get_mut(place) else { return Ok(true) };
+        let turn = table.turn(self.id, now, waker, &self.wanted, self.rejected.as_ref(), self.parked);
+        drop(shared);
+        match turn {
+            Turn::Use(token) => {
+                token.mark_used();
+                self.trace.add(Line::Reuse { scopes: token.asked.to_vec() });
+                self.parked = None;
+                self.sent = Sent::Token(token);
+                Ok(true)
+            }
+            Turn::Fetch(old) => {
+                // A renewal asks for what the old token was asked for, so that it serves the same requests.
+                let scopes = old.as_ref().map_or_else(|| self.wanted.clone(), |token| token.asked.to_vec());
+                self.parked = None;
+                self.fetch = Some(Fetch::new(place, realm.clone(), Arc::clone(service), source.clone(), scopes, old));
+                self.fetch_token(now, waker)?;
+                Ok(false)
+            }
+            Turn::Wait(until, lost) => {
+                self.parked.get_or_insert(lost);
+                self.wait(until, Waiting::Token);
+                Ok(false)
+            }
+            Turn::BackOff(until) => {
+                self.wait(until, Waiting::BackOff);
+                Ok(false)
+            }
+            Turn::Fail(error) => Err(error),
+        }
+    }
+
+    /// The credentials of the registry: configured, known from a look-up, or looked up by one flow for all.
+    pub(super) fn look(&mut self, now: Time, waker: &Waker) -> Result<Look, Error> {
+        let found = match self.config.source(&self.anchor) {
+            Source::None => return Ok(Look::None),
+            Source::Configured(credentials) => Some(credentials),
+            Source::Ask => match &self.looked_up {
+                Some(found) => found.clone(),
+                None => {
+                    let mut shared = self.agent.shared();
+                    let registry = shared.registry(&self.anchor);
+                    match registry.known(now).cloned() {
+                        Some(known) => Some(known),
+                        None => {
+                            let entered = registry.lookup.enter(self.id, now, waker);
+                            drop(shared);
+                            match entered {
+                                Ok(()) => {
+                                    let query = crate::client::Query { registry: self.anchor.clone() };
+                                    self.trace.add(Line::LookUp { registry: self.anchor.clone() });
+                                    self.state = State::LookUp(query);
+                                }
+                                Err(until) => self.wait(until, Waiting::Token),
+                            }
+                            return Ok(Look::Waiting);
+                        }
+                    }
+                }
+            },
+        };
+        Ok(found.map_or(Look::None, Look::Found))
+    }
+
+    /// The answer of the registry, or of where it redirected to.
+    pub(super) fn registry_answer(&mut self, now: Time, answer: &Answer<'_>) -> Result<(), Error> {
+        let honoured = self.is_own(answer);
+        let status = answer.status;
+        if matches!(status, 301 | 302 | 303 | 307 | 308) && self.follow == Redirects::Core && self.follow_to(answer)? {
+            return Ok(());
+        }
+        match (status, honoured) {
+            (401, true) => return self.challenged(now, answer),
+            (401, false) => self.trace.add(Line::NotHonoured),
+            (400 | 403, true) => {
+                if let Sent::Token(token) = &self.sent
+                    && token.is_late(now)
+                    && !self.causes.late
+                {
+                    let token = Arc::clone(token);
+                    self.causes.late = true;
+                    self.again("the token was at its end", &token);
+                    return Ok(());
+                }
+                self.mount_denied = status == 403 && self.is_mount();
+            }
+            (200..300, true) => self.remember_optional(answer),
+            _ => {}
+        }
+        if self.mount_denied {
+            self.trace.add(Line::MountDenied);
+        }
+        self.done(status);
+        Ok(())
+    }
+
+    /// Whether the answer is the anchor's, on a chain that never left it: only then its challenge counts.
+    fn is_own(&self, answer: &Answer<'_>) -> bool {
+        let at_anchor = |origin: &Origin| *origin == self.anchor;
+        !self.here.chain.crossed(&self.anchor)
+            && self.here.url.as_ref().is_ok_and(|url| at_anchor(url.origin()))
+            && answer.url.is_none_or(|url| Origin::parse(url).is_ok_and(|origin| at_anchor(&origin)))
+    }
+
+    fn is_mount(&self) -> bool {
+        self.start.url.as_ref().is_ok_and(|url| scope::is_mount(&self.start.method, url.rest()))
+    }
+
+    /// Follows a redirect. False: it is the application's answer.
+    fn follow_to(&mut self, answer: &Answer<'_>) -> Result<bool, Error> {
+        let safe = matches!(self.here.method.as_str(), "GET" | "HEAD");
+        if !safe && matches!(answer.status, 301 | 302) {
+            return Ok(false);
+        }
+        let denied = |reason, origin| Error::at(ErrorKind::Denied(reason), Hop::Redirect, origin);
+        let Some(location) = location(answer).map_err(|reason| denied(reason, None))? else { return Ok(false) };
+        let here = self.here.url.clone().map_err(|flaw| self.error(ErrorKind::Denied(Reason::Url(flaw))))?;
+        let base = answer.url.and_then(|url| Url::parse(url).ok()).unwrap_or_else(|| here.clone());
+        let url = base.join(location).map_err(|flaw| denied(Reason::Url(flaw), None))?;
+        let keeps_body = !safe && answer.status != 303;
+        if keeps_body && url.origin() != here.origin() && !self.is_upload() {
+            return Err(denied(Reason::BodyCrossing, Some(url.origin().clone())));
+        }
+        let method = match answer.status {
+            303 if self.here.method != "HEAD" => "GET".to_string(),
+            _ => self.here.method.clone(),
+        };
+        self.here = Place { hop: Hop::Redirect, method, url: Ok(url), chain: self.visited() };
+        self.decide_here()?;
+        self.keep = true;
+        self.state = State::Prepare;
+        Ok(true)
+    }
+
+    fn is_upload(&self) -> bool {
+        self.start.hop == Hop::Upload
+            || self.start.url.as_ref().is_ok_and(|url| scope::is_upload(&self.start.method, url.path()))
+    }
+
+    /// A 401 of the registry itself.
+    fn challenged(&mut self, now: Time, answer: &Answer<'_>) -> Result<(), Error> {
+        let pick = self.pick(answer);
+        match (self.sent.clone(), pick) {
+            (Sent::Nothing, Pick::Bearer { realm, service, scopes, .. }) => {
+                self.remember(Memory::Bearer { realm, service });
+                self.wanted = merge(self.own.iter().chain(&scopes).chain(&self.extra));
+                self.restart();
+            }
+            (Sent::Nothing, Pick::Basic) => {
+                if matches!(self.config.source(&self.anchor), Source::None) {
+                    self.trace.add(Line::Anonymous { user: None });
+                    self.done(401);
+                    return Ok(());
+                }
+                self.remember(Memory::Basic);
+                self.restart();
+                self.unanswered = true;
+            }
+            (Sent::Nothing, Pick::Unusable(error)) => return Err(error),
+            (Sent::Nothing, Pick::None) => {
+                self.trace.add(Line::NoChallenge);
+                self.done(401);
+            }
+            (Sent::Basic(_), Pick::Bearer { realm, service, scopes, .. }) if !self.causes.basic_to_bearer => {
+                self.causes.basic_to_bearer = true;
+                self.remember(Memory::Bearer { realm, service });
+                self.wanted = merge(self.own.iter().chain(&scopes).chain(&self.extra));
+                self.restart();
+            }
+            (Sent::Basic(_), _) => {
+                self.agent.shared().registry(&self.anchor).found = None;
+                return Err(self.error(ErrorKind::Refused { sent: "the password", status: 401 }));
+            }
+            (Sent::Preset(_), _) => {
+                return Err(self.error(ErrorKind::Refused { sent: "the configured bearer token", status: 401 }));
+            }
+            (Sent::Token(token), pick) => return self.token_refused(now, &token, pick),
+        }
+        Ok(())
+    }
+
+    /// The registry refused a token: too small, worse challenge, clocks, revoked, each once.
+    fn token_refused(&mut self, now: Time, token: &Arc<Token>, pick: Pick) -> Result<(), Error> {
+        let refused = ErrorKind::Refused { sent: "a token", status: 401 };
+        let Pick::Bearer { realm, service, scopes, error } = pick else {
+            // A challenge that is worse than the one remembered: a stale token, for Harbor and others.
+            if std::mem::replace(&mut self.causes.worse, true) {
+                return Err(self.error(refused));
+            }
+            self.again("a worse challenge after a token was sent", token);
+            return Ok(());
+        };
+        self.remember(Memory::Bearer { realm, service });
+        if error.as_deref() == Some("insufficient_scope") || !covers(&token.asked, &scopes) {
+            if std::mem::replace(&mut self.causes.widened, true) {
+                if self.is_mount() {
+                    self.mount_denied = true;
+                    self.trace.add(Line::MountDenied);
+                    self.done(401);
+                    return Ok(());
+                }
+                return Err(self.error(refused));
+            }
+            self.wanted = merge(scopes.iter().chain(token.asked.iter()).chain(&self.extra));
+            self.rejected = Some(Arc::clone(token));
+            self.trace.add(Line::Again { why: "the registry names a scope that is missing" });
+            self.restart();
+            return Ok(());
+        }
+        let newer = self.newer(now, token);
+        if newer {
+            self.again("another flow has a newer token", token);
+        } else if token.is_live(now) && token.is_fresh(now) {
+            if std::mem::replace(&mut self.causes.skew, true) {
+                return Err(self.error(refused));
+            }
+            self.restart();
+            self.keep = true;
+            self.wait(now.plus_millis(1000), Waiting::Skew);
+        } else {
+            if token.is_live(now) && std::mem::replace(&mut self.causes.renewed, true) {
+                return Err(self.error(refused));
+            }
+            self.again("the registry refused the token", token);
+        }
+        Ok(())
+    }
+
+    /// Whether the cache has another token than the refused one for what is wanted.
+    fn newer(&self, now: Time, token: &Arc<Token>) -> bool {
+        let source = self.config.source(&self.anchor);
+        let print = fingerprint(&self.config, &self.anchor);
+        let mut shared = self.agent.shared();
+        let registry = shared.registry(&self.anchor);
+        let Some((Memory::Bearer { realm, service }, _)) = registry.memory.clone() else { return false };
+        let place = registry.table(&realm, &service, &source, print);
+        let found = registry.tables.get(place).and_then(|table| table.find(now, &self.wanted));
+        found.is_some_and(|found| !Arc::ptr_eq(found, token))
+    }
+
+    /// Takes the token out of the cache and starts again without it.
+    fn again(&mut self, why: &'static str, token: &Arc<Token>) {
+        self.trace.add(Line::Again { why });
+        let mut shared = self.agent.shared();
+        shared.registry(&self.anchor).tables.iter_mut().for_each(|table| table.reject(token));
+        drop(shared);
+        self.rejected = Some(Arc::clone(token));
+        self.restart();
+    }
+
+    /// Goes back to the request as the application made it.
+    fn restart(&mut self) {
+        self.here = self.start.clone();
+        (self.keep, self.unanswered) = (false, false);
+        self.state = State::Prepare;
+    }
+
+    fn remember(&mut self, memory: Memory) {
+        let scheme = match memory {
+            Memory::Basic => "Basic",
+            Memory::Bearer { .. } => "Bearer",
+        };
+        self.trace.add(Line::Remembered { scheme });
+        self.agent.shared().registry(&self.anchor).memory = Some((memory, false));
+    }
+
+    /// A challenge on an answer that needed none: credentials, if there are any, are used from the next flow on.
+    fn remember_optional(&mut self, answer: &Answer<'_>) {
+        if self.agent.shared().registry(&self.anchor).memory.is_some() || answer.header("www-authenticate").is_none() {
+            return;
+        }
+        let memory = match self.pick(answer) {
+            Pick::Bearer { realm, service, .. } => Memory::Bearer { realm, service },
+            Pick::Basic => Memory::Basic,
+            Pick::Unusable(_) | Pick::None => return,
+        };
+        self.agent.shared().registry(&self.anchor).memory = Some((memory, true));
+    }
+
+    /// Bearer, unless it is unusable: no realm, or a realm that policy always refuses.
+    fn pick(&mut self, answer: &Answer<'_>) -> Pick {
+        let mut fields: Vec<&[u8]> = Vec::new();
+        answer.headers.each("www-authenticate", &mut |value| fields.push(value));
+        let all = challenge::parse(fields);
+        if let Some(flaw) = all.flaws.first() {
+            self.trace.add(Line::Flaws { count: all.flaws.len(), offset: flaw.offset });
+        }
+        let mut unusable = None;
+        for bearer in all.challenges.iter().filter(|challenge| challenge.is("bearer")) {
+            match self.usable(bearer) {
+                Ok(pick) => return pick,
+                Err(error) => unusable = unusable.or(Some(error)),
+            }
+        }
+        if all.challenges.iter().any(|challenge| challenge.is("basic")) {
+            self.trace.add(Line::Challenge { scheme: "Basic", realm: None, scopes: Vec::new() });
+            return Pick::Basic;
+        }
+        unusable.map_or(Pick::None, Pick::Unusable)
+    }
+
+    fn usable(&mut self, bearer: &Challenge<'_>) -> Result<Pick, Error> {
+        let realm = bearer.get("realm").unwrap_or_default();
+        let text = String::from_utf8_lossy(&realm);
+        if text.is_empty() || (!text.starts_with('/') && !has_scheme(&text)) {
+            return Err(self.error(ErrorKind::Realm { realm: text.chars().take(80).collect() }));
+        }
+        let denied = |reason, url: Option<&Url>| {
+            Error::at(ErrorKind::Denied(reason), Hop::Token, url.map(|url| url.origin().clone()))
+        };
+        let base = self.here.url.clone().map_err(|flaw| self.error(ErrorKind::Denied(Reason::Url(flaw))))?;
+        let realm = base.join(&text).map_err(|flaw| denied(Reason::Url(flaw), None))?;
+        let service = bearer.get("service").unwrap_or_default();
+        let scope = bearer.get("scope").unwrap_or_default();
+        let Ok(scope) = std::str::from_utf8(&scope) else {
+            return Err(denied(Reason::Challenge, Some(&realm)));
+        };
+        if service.iter().any(u8::is_ascii_control) || scope.chars().any(char::is_control) {
+            return Err(denied(Reason::Challenge, Some(&realm)));
+        }
+        let class = self.agent.shared().registry(&self.anchor).class;
+        let chain = Chain::at(self.anchor.clone());
+        let ask = Question {
+            anchor: &self.anchor,
+            hop: Hop::Token,
+            target: &realm,
+            chain: &chain,
+            credentials: false,
+            anchor_class: class,
+            address: None,
+        };
+        if let Decision::Deny(reason) = decide(&self.config, &ask) {
+            return Err(denied(reason, Some(&realm)));
+        }
+        let scopes = Scope::list(scope);
+        self.trace.add(Line::Challenge { scheme: "Bearer", realm: Some(realm.clone()), scopes: scopes.clone() });
+        Ok(Pick::Bearer { realm, service: service.into_owned().into(), scopes, error: bearer.text("error") })
+    }
+}
+
+/// The Location of a redirect; empty is none, and fields that differ are refused.
+pub(super) fn location<'a>(answer: &Answer<'a>) -> Result<Option<&'a str>, Reason> {
+    let (mut first, mut differ) = (None, false);
+    answer.headers.each("location", &mut |value| {
+        differ |= first.is_some_and(|known| known != value);
+        first = first.or(Some(value));
+    });
+    if differ {
+        return Err(Reason::Location);
+    }
+    match first.map(std::str::from_utf8) {
+        Some(Err(_)) => Err(Reason::Location),
+        Some(Ok("")) | None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text)),
+    }
+}
+
+fn preset_value(token: &crate::Secret) -> Arc<crate::Secret> {
+    let mut value = zeroize::Zeroizing::new(Vec::with_capacity(7 + token.expose().len()));
+    value.extend_from_slice(b"Bearer ");
+    value.extend_from_slice(token.expose());
+    Arc::new(value.into())
+}

@@ -1,0 +1,337 @@
+//! The token request (GET with Basic, POST form) and its answer.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::origin::Url;
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::time::Time;
+
+/// The longest token answer that is read, in bytes; clients of registries cap it between 64 KiB and 1 MiB.
+pub const MAX_ANSWER: usize = 1024 * 1024;
+/// Seconds that a token lives when its answer does not say (distribution's token specification).
+const DEFAULT_LIFE: u64 = 60;
+/// No life is believed beyond a day, in seconds.
+const MAX_LIFE: u64 = 86_400;
+
+/// What a POST proves itself with.
+#[derive(Debug)]
+pub(crate) enum Proof<'a> {
+    Password { user: &'a str, password: &'a Secret },
+    Refresh(&'a Secret),
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) realm: &'a Url,
+    pub(crate) service: &'a [u8],
+    pub(crate) scopes: &'a [Scope],
+    pub(crate) offline: bool,
+}
+
+impl Wanted<'_> {
+    /// The URL of a GET: the realm with its own query kept, one `scope` for each scope.
+    pub(crate) fn get(&self) -> Url {
+        let mut query = String::new();
+        let mut add = |name: &str, value: &[u8]| {
+            query.push(if query.is_empty() { '?' } else { '&' });
+            query.push_str(name);
+            query.push('=');
+            encode(value, &mut |byte| query.push(char::from(byte)));
+        };
+        if !self.service.is_empty() {
+            add("service", self.service);
+        }
+        for scope in self.scopes {
+            add("scope", scope.as_str().as_bytes());
+        }
+        if self.offline {
+            add("offline_token", b"true");
+        }
+        self.realm.with_query(&query)
+    }
+
+    /// The form of a POST (RFC 6749 section 4.3.2 and 6): one `scope`, space-joined. Never in a buffer that grows, so
+    /// that no copy of the secret is left behind.
+    pub(crate) fn form(&self, proof: &Proof<'_>) -> Secret {
+        let scopes = self.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
+        let mut fields: Vec<(&str, &[u8])> = vec![("client_id", b"regauth")];
+        match proof {
+            Proof::Password { user, password } => {
+                fields.extend([("grant_type", &b"password"[..]), ("username", user.as_bytes())]);
+                fields.push(("password", password.expose()));
+            }
+            Proof::Refresh(token) => {
+                fields.extend([("grant_type", &b"refresh_token"[..]), ("refresh_token", token.expose())]);
+            }
+        }
+        if !self.service.is_empty() {
+            fields.push(("service", self.service));
+        }
+        if !scopes.is_empty() {
+            fields.push(("scope", scopes.as_bytes()));
+        }
+        if self.offline {
+            fields.push(("access_type", b"offline"));
+        }
+        let length = fields.iter().map(|(name, value)| name.len() + 2 + 3 * value.len()).sum();
+        let mut form = Zeroizing::new(Vec::with_capacity(length));
+        for (name, value) in fields {
+            if !form.is_empty() {
+                form.push(b'&');
+            }
+            form.extend_from_slice(name.as_bytes());
+            form.push(b'=');
+            encode(value, &mut |byte| form.push(byte));
+        }
+        Secret::from(form)
+    }
+}
+
+/// Percent-encodes all but the unreserved characters (RFC 3986 section 2.3).
+fn encode(bytes: &[u8], push: &mut dyn FnMut(u8)) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            push(*byte);
+        } else {
+            push(b'%');
+            for digit in [byte >> 4, byte & 15] {
+                push(HEX.get(usize::from(digit)).copied().unwrap_or(b'0'));
+            }
+        }
+    }
+}
+
+/// A token, for as long as it may be used.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grant {
+    /// The token: visible ASCII, opaque.
+    pub token: Secret,
+    /// Seconds of use, counted from the receipt of the answer.
+    pub life: u64,
+    /// A refresh token to be stored in the place of the one that was used.
+    pub refresh: Option<Secret>,
+}
+
+/// Why an answer holds no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoGrant {
+    /// The POST was not understood: try the other way.
+    Unsupported,
+    /// The server refused, with the OAuth error code where it is a known one.
+    Refused(Option<&'static str>),
+    /// A success that holds no usable token.
+    Malformed(&'static str),
+}
+
+/// Reads the answer to a token request of this method. The status decides; labels of type and coding are not looked at.
+pub fn read(method: &str, status: u16, body: &[u8]) -> Result<Grant, NoGrant> {
+    if (200..300).contains(&status) {
+        return grant(body).map_err(NoGrant::Malformed);
+    }
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let answer: Option<Answer<'_>> =
+        serde_json::from_slice(body.get(..MAX_ANSWER.min(body.len())).unwrap_or_default()).ok();
+    let code = answer.and_then(|answer| answer.error).and_then(|code| {
+        const KNOWN: [&str; 8] = [
+            "access_denied",
+            "invalid_client",
+            "invalid_grant",
+            "invalid_request",
+            "invalid_scope",
+            "temporarily_unavailable",
+            "unauthorized_client",
+            "unsupported_grant_type",
+        ];
+        KNOWN.into_iter().find(|known| *known == code)
+    });
+    let unsupported = method == "POST"
+        && match status {
+            401 | 404 | 405 | 501 => true,
+            400 => {
+                matches!(code, Some("unsupported_grant_type" | "invalid_request"))
+                    || serde_json::from_slice::<&RawValue>(body).is_err()
+            }
+            _ => false,
+        };
+    Err(if unsupported { NoGrant::Unsupported } else { NoGrant::Refused(code) })
+}
+
+fn grant(body: &[u8]) -> Result<Grant, &'static str> {
+    if body.len() > MAX_ANSWER {
+        return Err("it is longer than 1 MiB");
+    }
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let answer: Answer<'_> =
+        serde_json::from_slice(body).map_err(|_| "it is not one JSON object, or names a member twice")?;
+    let token =
+        full(answer.access_token).or_else(|| full(answer.token)).ok_or("neither token nor access_token is there")?;
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("the token holds characters that cannot be sent");
+    }
+    Ok(Grant {
+        token: Secret::from(&*token),
+        life: answer.expires_in.map_or(DEFAULT_LIFE, |raw| life(raw.get())),
+        refresh: full(answer.refresh_token).map(|token| Secret::from(&*token)),
+    })
+}
+
+fn full(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// The life in whole seconds: a number or a numeric string; what cannot be read, zero and less is the default.
+fn life(raw: &str) -> u64 {
+    let text = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(raw);
+    let (whole, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (integer, fraction) = whole.split_once('.').unwrap_or((whole, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numeric = digits(integer.strip_prefix('-').unwrap_or(integer))
+        && digits(fraction)
+        && digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent));
+    match text.parse::<f64>() {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 1 and a day
+        Ok(seconds) if numeric && seconds >= 1.0 => seconds.min(86_400.0) as u64,
+        _ => DEFAULT_LIFE,
+    }
+    .min(MAX_LIFE)
+}
+
+/// The members that are read; a second one of the same name is an error, all others are skipped.
+#[derive(Default)]
+struct Answer<'a> {
+    token: Option<Cow<'a, str>>,
+    access_token: Option<Cow<'a, str>>,
+    refresh_token: Option<Cow<'a, str>>,
+    error: Option<Cow<'a, str>>,
+    expires_in: Option<&'a RawValue>,
+}
+
+impl<'de> Deserialize<'de> for Answer<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Answer<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer<'de>, A::Error> {
+                let mut answer = Answer::default();
+                let mut seen = 0u8;
+                while let Some(Text(name)) = map.next_key()? {
+                    let (bit, place) = match &*name {
+                        "token" => (1, &mut answer.token),
+                        "access_token" => (2, &mut answer.access_token),
+                        "refresh_token" => (4, &mut answer.refresh_token),
+                        "error" => (8, &mut answer.error),
+                        "expires_in" if seen & 16 == 0 => {
+                            seen |= 16;
+                            answer.expires_in = Some(map.next_value()?);
+                            continue;
+                        }
+                        "expires_in" => return Err(serde::de::Error::custom("repeated")),
+                        _ => {
+                            map.next_value::<serde::de::IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    if seen & bit != 0 {
+                        return Err(serde::de::Error::custom("repeated"));
+                    }
+                    seen |= bit;
+                    *place = map.next_value::<Option<Text<'de>>>()?.map(|Text(text)| text);
+                }
+                Ok(answer)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// Text borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// When a `Retry-After` field says to come back: seconds, or an HTTP date (RFC 9110 section 10.2.3).
+pub(crate) fn retry_after(now: Time, value: &[u8]) -> Option<Time> {
+    let text = std::str::from_utf8(value).ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(now.plus_seconds(text.parse().unwrap_or(u64::MAX)));
+    }
+    http_date(text).map(|at| at.max(now))
+}
+
+/// An IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`; the obsolete forms are read as none.
+fn http_date(text: &str) -> Option<Time> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (_, date) = text.split_once(", ")?;
+    let mut words = date.strip_suffix(" GMT")?.split([' ', ':']);
+    let day: u64 = words.next()?.parse().ok()?;
+    let month = u64::try_from(MONTHS.find(words.next().filter(|name| name.len() == 3)?)?).ok()? / 3;
+    let year: u64 = words.next()?.parse().ok()?;
+    let [hour, minute, second] = [words.next()?, words.next()?, words.next()?].map(|word| word.parse::<u64>().ok());
+    let (hour, minute, second) = (hour?, minute?, second?);
+    if !(1..=31).contains(&day) || !(1970..=9999).contains(&year) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days from the civil calendar, with March as the first month of the year.
+    let (y, m) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
+    let days = y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
+    let days = days.checked_sub(719_468)?;
+    Some(Time(0).plus_seconds(days * 86_400 + hour * 3600 + minute * 60 + second))
+}
+
+/// A scope list for people.
+pub(crate) fn listed(scopes: &[Scope]) -> String {
+    let mut text = String::new();
+    for scope in scopes {
+        let _ = write!(text, "{}{scope}", if text.is_empty() { "" } else { " " });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_seconds() {
+        let now = Time(1_000);
+        assert_eq!(retry_after(now, b"5"), Some(Time(6_000)));
+        assert_eq!(retry_after(now, b"Sun, 06 Nov 1994 08:49:37 GMT"), Some(Time(784_111_777_000)));
+        assert_eq!(retry_after(now, b"Tue, 29 Feb 2028 00:00:00 GMT"), Some(Time(1_835_395_200_000)));
+        for bad in [&b""[..], b"-1", b"soon", b"Sunday, 06-Nov-94 08:49:37 GMT", b"\xff"] {
+            assert_eq!(retry_after(now, bad), None);
+        }
+        assert_eq!(retry_after(Time(784_111_900_000), b"Sun, 06 Nov 1994 08:49:37 GMT"), Some(Time(784_111_900_000)));
+    }
+
+    #[test]
+    fn lives_of_any_size() {
+        for (raw, seconds) in [
+            ("1e400", 86_400),
+            ("-1e400", 60),
+            ("1e-400", 60),
+            ("0.9", 60),
+            ("1", 1),
+            ("\"59.9\"", 59),
+            ("\".5\"", 60),
+            ("\"+7\"", 60),
+            ("\"inf\"", 60),
+            ("null", 60),
+            ("\"\"", 60),
+        ] {
+            assert_eq!(life(raw), seconds, "{raw}");
+        }
+    }
+}
