@@ -4,7 +4,13 @@
 
 pub mod client;
 pub mod error;
+#[cfg(any(feature = "server", feature = "mint"))]
+mod key;
+#[cfg(feature = "mint")]
+pub mod mint;
 pub mod origin;
 pub mod secret;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod time;
 pub mod tls;
