@@ -10,7 +10,6 @@
 #![forbid(unsafe_code)]
 // This crate is all that core is not allowed to be: it starts processes, writes their configuration and waits.
 #![allow(clippy::disallowed_methods, reason = "the host's side of the tests: files, clocks, sockets, threads")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so aloud")]
 
 mod http;
 mod image;

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Error, Result};
+use std::io::{Error, Result, Write as _, stderr};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -76,7 +76,8 @@ pub fn have(programs: &[Program]) -> bool {
     }
     let missing = missing.join(", ");
     assert!(env::var_os("CI").is_none_or(|ci| ci != "true"), "missing: {missing}: run tests/servers/install.sh");
-    eprintln!("SKIPPED: missing: {missing}: run tests/servers/install.sh");
+    // Not eprintln!, which the test runner swallows.
+    _ = writeln!(stderr(), "SKIPPED: missing: {missing}: run tests/servers/install.sh");
     false
 }
 
@@ -164,7 +165,7 @@ impl TempDir {
 impl Drop for TempDir {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("logs and configuration are kept in {}", self.0.display());
+            _ = writeln!(stderr(), "logs and configuration are kept in {}", self.0.display());
         } else {
             _ = fs::remove_dir_all(&self.0);
         }
