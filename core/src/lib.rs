@@ -5,10 +5,16 @@
 pub mod challenge;
 pub mod client;
 pub mod error;
+#[cfg(any(feature = "server", feature = "mint"))]
+mod key;
+#[cfg(feature = "mint")]
+pub mod mint;
 pub mod origin;
 pub mod reference;
 pub mod scope;
 pub mod secret;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod time;
 pub mod tls;
 
