@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::cache::{Memory, Shared};
 use super::config::Config;
-use super::credentials::{Credentials, Source};
 use super::flow::Flow;
 use super::hop::{Chain, Hop};
 use crate::error::Error;
@@ -91,32 +90,20 @@ impl Agent {
     }
 
     /// The warm path: appends the whole `Authorization` value for this request to `out` and returns true, where nothing
-    /// needs to be asked. False: make a flow. Without an allocation for a URL in normal form and a plain request to a
+    /// needs to be asked: a token in the cache that is not about to run out. False: make a flow. Without an allocation for a URL in normal form and a plain request to a
     /// repository.
     pub fn authorize(&self, now: Time, method: &str, url: &str, out: &mut Vec<u8>) -> bool {
         let split = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
         let (origin, target) = url.split_at(split);
+        let config = self.config();
         let shared = self.shared();
         let Some(registry) = shared.registries.get(origin) else { return false };
-        let Some((memory, _)) = &registry.memory else { return false };
-        let (origin_text, Ok(parsed)) = (origin, Origin::parse(origin)) else { return false };
-        debug_assert_eq!(origin_text, parsed.to_string());
-        let config = self.config();
-        let source = config.source(&parsed);
-        let Memory::Bearer { realm, service } = memory else { return false };
-        if let Source::Configured(credentials) = &source
-            && let Credentials::Bearer(_) = &**credentials
-        {
+        let source = config.source(&registry.origin);
+        let Some((Memory::Bearer { realm, service }, _)) = &registry.memory else { return false };
+        let print = fingerprint(&config, &registry.origin);
+        let Some(table) = registry.tables.iter().find(|table| table.is_for(realm, service, &source, print)) else {
             return false;
-        }
-        let fingerprint = fingerprint(&config, &parsed);
-        let same = |table: &&super::cache::Table| {
-            table.realm == *realm
-                && table.service == *service
-                && table.source == source
-                && table.fingerprint == fingerprint
         };
-        let Some(table) = registry.tables.iter().find(same) else { return false };
         let path = target.split(['?', '#']).next().unwrap_or_default();
         let found = match scope::plain(method, path) {
             Some((name, actions)) => table.find_plain(now, name, actions),
@@ -134,7 +121,7 @@ impl Agent {
         let mut shared = self.shared();
         let (origin, table, scopes) = shared.due(now)?;
         drop(shared);
-        Flow::renewal(self, &Origin::parse(&origin).ok()?, table, scopes)
+        Flow::renewal(self, &origin, table, scopes)
     }
 
     /// The profile that an id names, for as long as a flow that was given it lives.

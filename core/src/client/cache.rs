@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
-use super::credentials::{Credentials, Source};
+use super::credentials::{Credentials, Source, bearer};
 use crate::error::Error;
 use crate::origin::{Class, Origin, Url};
 use crate::scope::{Scope, covers};
@@ -45,11 +45,8 @@ pub(crate) struct Token {
 
 impl Token {
     pub(crate) fn new(token: &Secret, asked: Arc<[Scope]>, received: Time, seconds: u64) -> Self {
-        let mut value = zeroize::Zeroizing::new(Vec::with_capacity(7 + token.expose().len()));
-        value.extend_from_slice(b"Bearer ");
-        value.extend_from_slice(token.expose());
         let (name, life) = (key(&asked), seconds.saturating_mul(1000));
-        Self { header: Secret::from(value), asked, name, received, life, used: AtomicBool::new(false) }
+        Self { header: bearer(token), asked, name, received, life, used: AtomicBool::new(false) }
     }
 
     pub(crate) fn mark_used(&self) {
@@ -185,6 +182,10 @@ pub(crate) fn key(scopes: &[Scope]) -> Arc<[Scope]> {
 }
 
 impl Table {
+    pub(crate) fn is_for(&self, realm: &Url, service: &[u8], source: &Source, fingerprint: [u8; 32]) -> bool {
+        self.realm == *realm && *self.service == *service && self.source == *source && self.fingerprint == fingerprint
+    }
+
     fn shelf(&mut self, scope: &Scope) -> &mut Vec<Arc<Token>> {
         let resource = scope.resource();
         match resource.strip_prefix("repository:") {
@@ -371,8 +372,9 @@ pub(crate) struct Vault {
 }
 
 /// What is known of one registry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
+    pub(crate) origin: Origin,
     /// The remembered challenge, and whether it stood on an answer that needed no credentials.
     pub(crate) memory: Option<(Memory, bool)>,
     pub(crate) class: Option<Class>,
@@ -383,14 +385,20 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            memory: None,
+            class: None,
+            found: None,
+            lookup: Gate::default(),
+            vaults: Vec::new(),
+            tables: Vec::new(),
+        }
+    }
+
     pub(crate) fn table(&mut self, realm: &Url, service: &Arc<[u8]>, source: &Source, fingerprint: [u8; 32]) -> usize {
-        let same = |table: &Table| {
-            table.realm == *realm
-                && table.service == *service
-                && table.source == *source
-                && table.fingerprint == fingerprint
-        };
-        if let Some(place) = self.tables.iter().position(same) {
+        if let Some(place) = self.tables.iter().position(|table| table.is_for(realm, service, source, fingerprint)) {
             return place;
         }
         self.tables.push(Table {
@@ -434,20 +442,20 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn registry(&mut self, origin: &Origin) -> &mut Registry {
-        self.registries.entry(origin.to_string().into()).or_default()
+        self.registries.entry(origin.to_string().into()).or_insert_with(|| Registry::new(origin.clone()))
     }
 
     /// The next renewal: registry, table and scopes.
-    pub(crate) fn due(&mut self, now: Time) -> Option<(Box<str>, usize, Arc<[Scope]>)> {
+    pub(crate) fn due(&mut self, now: Time) -> Option<(Origin, usize, Arc<[Scope]>)> {
         // Looked through once a second at the most; a clock that jumped back does not put it off for longer.
         if now < self.next_due && self.next_due.since(now) <= 1000 {
             return None;
         }
         let mut soonest = Time(u64::MAX);
-        for (origin, registry) in &self.registries {
+        for registry in self.registries.values() {
             for (place, table) in registry.tables.iter().enumerate() {
                 match table.due(now) {
-                    Ok(scopes) => return Some((origin.clone(), place, scopes)),
+                    Ok(scopes) => return Some((registry.origin.clone(), place, scopes)),
                     Err(at) => soonest = soonest.min(at),
                 }
             }

@@ -243,13 +243,13 @@ impl Config {
     pub(crate) fn profile(&self, target: Option<&Origin>, identity: Option<&Origin>) -> Profile {
         let host = target.and_then(|origin| self.entry(origin));
         let whose = identity.and_then(|origin| self.entry(origin));
-        let mut settings = Settings::default();
-        settings.roots = host.and_then(|host| host.roots.clone()).unwrap_or_else(|| self.roots.clone());
-        settings.identities = identity.map(|origin| self.identities(origin).to_vec()).unwrap_or_default();
-        settings.force = whose.is_some_and(|host| host.force);
-        settings.try_pairs = whose.is_some_and(|host| host.try_pairs);
-        settings.skip_verify = host.is_some_and(|host| host.skip_verify);
-        settings.alpn = host.map(|host| host.alpn.clone()).unwrap_or_default();
-        Profile::new(settings)
+        Profile::new(Settings {
+            roots: host.and_then(|host| host.roots.clone()).unwrap_or_else(|| self.roots.clone()),
+            identities: identity.map(|origin| self.identities(origin).to_vec()).unwrap_or_default(),
+            force: whose.is_some_and(|host| host.force),
+            try_pairs: whose.is_some_and(|host| host.try_pairs),
+            skip_verify: host.is_some_and(|host| host.skip_verify),
+            alpn: host.map(|host| host.alpn.clone()).unwrap_or_default(),
+        })
     }
 }

@@ -29,6 +29,25 @@ pub enum Credentials {
 }
 
 impl Credentials {
+    /// What they are, for people.
+    pub(crate) const fn describe(&self) -> &'static str {
+        match self {
+            Self::Basic { .. } => "a password",
+            Self::Refresh(_) => "a refresh token",
+            Self::Bearer(_) => "a bearer token",
+        }
+    }
+
+    /// The user's name, where there is one.
+    pub(crate) fn user(&self) -> Option<&str> {
+        if let Self::Basic { user, .. } = self { Some(user) } else { None }
+    }
+
+    /// The `Authorization` value of a preset bearer token.
+    pub(crate) fn preset(&self) -> Option<Secret> {
+        if let Self::Bearer(token) = self { Some(bearer(token)) } else { None }
+    }
+
     /// Whether there is something to send to a token endpoint.
     pub(crate) fn for_token(&self) -> bool {
         match self {
@@ -53,10 +72,17 @@ impl Credentials {
                 STANDARD.encode_string(&*plain, &mut value);
                 Ok(value.into())
             }
-            Self::Refresh(_) => Err(ErrorKind::WrongKind { have: "a refresh token" }),
-            Self::Bearer(_) => Err(ErrorKind::WrongKind { have: "a bearer token" }),
+            Self::Refresh(_) | Self::Bearer(_) => Err(ErrorKind::WrongKind { have: self.describe() }),
         }
     }
+}
+
+/// `Bearer` and the token, in a buffer that does not grow.
+pub(crate) fn bearer(token: &Secret) -> Secret {
+    let mut value = zeroize::Zeroizing::new(Vec::with_capacity(7 + token.expose().len()));
+    value.extend_from_slice(b"Bearer ");
+    value.extend_from_slice(token.expose());
+    value.into()
 }
 
 /// What the host's look-up found.

@@ -33,6 +33,9 @@ pub(super) struct Fetch {
     way: Way,
     /// A stored refresh token was refused, so the password is used.
     no_stored: bool,
+    /// There is a password to fall back to. A refresh token is never sent after the one that took its place: servers
+    /// take that for theft.
+    password: bool,
     /// The status of the POST that was not understood.
     first: Option<u16>,
     /// Where the request is: the realm, or a redirect of it.
@@ -73,6 +76,7 @@ impl Fetch {
             old,
             way: Way::Get,
             no_stored: false,
+            password: false,
             first: None,
             same: false,
         }
@@ -86,7 +90,8 @@ impl Fetch {
         &self.name
     }
 
-    pub(super) const fn realm(&self) -> &Url {
+    /// Where the request goes: the realm, or a redirect of it.
+    pub(super) const fn at(&self) -> &Url {
         &self.at
     }
 
@@ -177,10 +182,11 @@ impl Flow {
             };
             if let Some(fetch) = &mut self.fetch {
                 fetch.way = way;
+                fetch.password = matches!(usable.as_deref(), Some(Credentials::Basic { .. }));
             }
             self.causes.tokens += 1;
             if self.causes.tokens > MAX_TOKENS {
-                self.fetch_over();
+                self.leave_all();
                 return Err(self.error(ErrorKind::TooManyTokens));
             }
         }
@@ -381,8 +387,8 @@ impl Flow {
     /// The POST was not understood: a password goes by GET, a refresh token has no other way.
     fn token_unsupported(&mut self, now: Time, status: u16) -> Result<(), Error> {
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
-        let (way, realm) = (fetch.way, fetch.realm.clone());
-        if way == Way::Refresh {
+        let realm = fetch.realm.clone();
+        if !fetch.password {
             let error = self.error(ErrorKind::TokenRefused { status, code: None, first: None });
             return self.token_fails(now, error, None);
         }
@@ -424,8 +430,8 @@ impl Flow {
             let error = self.error(ErrorKind::TokenLater { status, retry_at });
             return self.token_fails(now, error, retry_at);
         }
-        if way == Way::Stored {
-            // It ran out or was revoked: forgotten, and the configured credentials are used instead.
+        if way == Way::Stored && fetch.password {
+            // It ran out or was revoked: forgotten, and the password is used instead.
             let realm = fetch.realm.clone();
             let mut shared = self.agent.shared();
             let vaults = &mut shared.registry(&self.anchor).vaults;
@@ -470,7 +476,7 @@ impl Flow {
         }
     }
 
-    fn refuse_unless_old(&mut self, now: Time, error: &Error, retry_at: Option<Time>) {
+    fn refuse_unless_old(&self, now: Time, error: &Error, retry_at: Option<Time>) {
         if self.fetch.as_ref().is_some_and(|fetch| fetch.old.is_none()) {
             self.refuse(now, error, retry_at);
         } else if let Some(fetch) = &self.fetch {
@@ -482,7 +488,7 @@ impl Flow {
     }
 
     /// Makes an error the answer of all who wait for this token.
-    pub(super) fn refuse(&mut self, now: Time, error: &Error, retry_at: Option<Time>) {
+    pub(super) fn refuse(&self, now: Time, error: &Error, retry_at: Option<Time>) {
         let Some(fetch) = &self.fetch else { return };
         let mut shared = self.agent.shared();
         if let Some(table) = shared.registry(&self.anchor).tables.get_mut(fetch.table) {
@@ -495,15 +501,10 @@ impl Flow {
         let old = self.fetch.as_ref().and_then(|fetch| fetch.old.clone()).filter(|token| token.is_live(now));
         let Some(old) = old else { return false };
         self.trace.add(Line::KeepOld);
-        self.fetch_over();
+        self.leave_all();
         self.sent = Sent::Token(old);
         self.keep = !self.renewal;
         self.state = State::Prepare;
         true
-    }
-
-    /// Gives up the duty without a result.
-    fn fetch_over(&mut self) {
-        self.leave_all();
     }
 }

@@ -255,16 +255,10 @@ impl Flow {
             }
             Ok(found) => {
                 let found = found.map(|found| (Arc::new(found.credentials), found.valid_until));
-                match found.as_ref().map(|(credentials, _)| &**credentials) {
-                    None => self.trace.add(Line::FoundNothing),
-                    Some(Credentials::Basic { user, .. }) => {
-                        self.trace.add(Line::Found { what: "a password", user: Some(user.clone()) });
-                    }
-                    Some(Credentials::Refresh(_)) => {
-                        self.trace.add(Line::Found { what: "a refresh token", user: None })
-                    }
-                    Some(Credentials::Bearer(_)) => self.trace.add(Line::Found { what: "a bearer token", user: None }),
-                }
+                self.trace.add(match found.as_ref().map(|(credentials, _)| credentials) {
+                    None => Line::FoundNothing,
+                    Some(found) => Line::Found { what: found.describe(), user: found.user().map(str::to_string) },
+                });
                 self.looked_up = Some(found.as_ref().map(|(credentials, _)| Arc::clone(credentials)));
                 let mut shared = self.agent.shared();
                 let registry = shared.registry(&self.anchor);
@@ -472,7 +466,7 @@ impl Flow {
     /// An error at the hop that is being prepared.
     fn error(&self, kind: ErrorKind) -> Error {
         match &self.fetch {
-            Some(fetch) => Error::at(kind, fetch.hop(), Some(fetch.realm().origin().clone())),
+            Some(fetch) => Error::at(kind, fetch.hop(), Some(fetch.at().origin().clone())),
             None => Error::at(kind, self.here.hop, self.here.url.as_ref().ok().map(|url| url.origin().clone())),
         }
     }

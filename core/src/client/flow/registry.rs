@@ -63,8 +63,8 @@ impl Flow {
                     },
                     Source::None => None,
                 };
-                if let Some(Credentials::Bearer(token)) = preset.as_deref() {
-                    self.sent = Sent::Preset(preset_value(token));
+                if let Some(value) = preset.and_then(|credentials| credentials.preset()) {
+                    self.sent = Sent::Preset(Arc::new(value));
                     return Ok(true);
                 }
                 self.choose_token(now, waker, &realm, &service, &source)
@@ -264,7 +264,15 @@ impl Flow {
                 self.restart();
                 self.unanswered = true;
             }
-            (Sent::Nothing, Pick::Unusable(error)) => return Err(error),
+            (Sent::Nothing, Pick::Unusable(error)) => match self.config.source(&self.anchor) {
+                // A preset token needs no realm.
+                Source::Configured(credentials) if credentials.preset().is_some() => {
+                    self.sent = credentials.preset().map_or(Sent::Nothing, |value| Sent::Preset(Arc::new(value)));
+                    self.restart();
+                    self.keep = true;
+                }
+                _ => return Err(error),
+            },
             (Sent::Nothing, Pick::None) => {
                 self.trace.add(Line::NoChallenge);
                 self.done(401);
@@ -461,11 +469,4 @@ pub(super) fn location<'a>(answer: &Answer<'a>) -> Result<Option<&'a str>, Reaso
         Some(Ok("")) | None => Ok(None),
         Some(Ok(text)) => Ok(Some(text)),
     }
-}
-
-fn preset_value(token: &crate::Secret) -> Arc<crate::Secret> {
-    let mut value = zeroize::Zeroizing::new(Vec::with_capacity(7 + token.expose().len()));
-    value.extend_from_slice(b"Bearer ");
-    value.extend_from_slice(token.expose());
-    Arc::new(value.into())
 }
