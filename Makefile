@@ -1,0 +1,42 @@
+# One command a task. Each installs what it lacks and says so, a line a step; `make help` lists them.
+
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+FEATURES := server,mint
+IMAGE ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint vectors
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+demo: ## pull an image through every hop with one identity; IMAGE=reg.example/app:1 ARGS="--cert c.pem --key k.pem" for yours
+	@echo "demo: building and running, a minute the first time"
+	@cargo run --quiet --package regauth --features $(FEATURES) --example pull -- $(ARGS) $(IMAGE)
+
+test: tests/servers/.there ## all tests, real servers included
+	cargo test --workspace --features $(FEATURES)
+	cargo run --quiet --package regauth --example vectors -- tests/vectors/*.jsonl
+
+vectors: ## the test vectors alone
+	cargo run --quiet --package regauth --example vectors -- tests/vectors/*.jsonl
+
+lint: .tools/msrv-$(MSRV) ## formatting, lints, documentation, the oldest Rust, the shape of the tree
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --features $(FEATURES) -- -D warnings
+	cargo clippy --package regauth --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --package regauth --no-deps --features $(FEATURES)
+	cargo +$(MSRV) check --quiet --package regauth --features $(FEATURES) --target-dir target/msrv
+	sh tests/shape.sh
+
+# The programs that the tests run against; the script says what it does.
+.PHONY: tests/servers/.there
+tests/servers/.there:
+	@sh tests/servers/install.sh
+
+.tools/msrv-$(MSRV):
+	@echo "lint: installing Rust $(MSRV), the oldest that is supported"
+	@rustup toolchain install $(MSRV) --profile minimal --no-self-update >/dev/null 2>&1 || \
+	  { echo "lint: Rust $(MSRV) is missing. Install it: rustup toolchain install $(MSRV)" >&2; exit 1; }
+	@mkdir -p .tools && touch $@
