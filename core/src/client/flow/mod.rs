@@ -1,6 +1,8 @@
 //! One request, from the first attempt to the answer that is the application's.
 
 mod fetch;
+mod granted;
+mod prepare;
 mod registry;
 mod types;
 
@@ -14,7 +16,7 @@ use super::agent::{Agent, Referrer};
 use super::cache::Token;
 use super::config::Config;
 use super::credentials::{Credentials, Found, HelperFailure, Query};
-use super::hop::{Chain, Decision, Grants, Hop, Question, Reason, decide, may_be_at, may_be_proxied};
+use super::hop::{Chain, Hop, Question, may_be_at, may_be_proxied};
 use super::trace::{Line, Trace};
 use crate::error::{Error, ErrorKind, Failure};
 use crate::origin::{Class, Origin, Url, UrlFlaw};
@@ -329,114 +331,6 @@ impl Flow {
         self.trace.write(out)
     }
 
-    /// Prepares the next request, or finds what it has to wait for.
-    fn prepare(&mut self, now: Time, waker: &Waker) -> Result<(), Error> {
-        if self.fetch.is_some() {
-            return self.fetch_token(now, waker);
-        }
-        if self.renewal {
-            self.state = State::Done(200);
-            return Ok(());
-        }
-        let (url, grants) = self.decide_here()?;
-        if grants.reason == Reason::Anchor {
-            if !self.keep && !self.choose(now, waker, &grants)? {
-                return Ok(());
-            }
-        } else {
-            self.sent = Sent::Nothing;
-        }
-        self.send_here(url, &grants);
-        Ok(())
-    }
-
-    fn decide_here(&self) -> Result<(Url, Grants), Error> {
-        let hop = self.here.hop;
-        let url = self.here.url.clone().map_err(|flaw| Error::at(ErrorKind::Denied(Reason::Url(flaw)), hop, None))?;
-        let class = self.agent.shared().registry(&self.anchor).class;
-        let ask = Question {
-            anchor: &self.anchor,
-            hop,
-            target: &url,
-            chain: &self.here.chain,
-            credentials: true,
-            anchor_class: class,
-            address: None,
-        };
-        match decide(&self.config, &ask) {
-            Decision::Allow(grants) => Ok((url, grants)),
-            Decision::Ask { reason, line } => {
-                Err(Error::at(ErrorKind::Ask { reason, line }, hop, Some(url.origin().clone())))
-            }
-            Decision::Deny(reason) => Err(Error::at(ErrorKind::Denied(reason), hop, Some(url.origin().clone()))),
-        }
-    }
-
-    fn send_here(&mut self, url: Url, grants: &Grants) {
-        let header = match &self.sent {
-            Sent::Nothing => None,
-            Sent::Basic(value) | Sent::Preset(value) => Some(value.duplicate()),
-            Sent::Token(token) => Some(token.header.duplicate()),
-        };
-        let what = match self.sent {
-            Sent::Nothing => "no Authorization",
-            Sent::Basic(_) => "the password (Basic)",
-            Sent::Preset(_) => "the configured bearer token",
-            Sent::Token(_) => "a token",
-        };
-        let mut headers = self.headers_of(grants);
-        headers.extend(header.map(|value| ("Authorization".to_string(), value)));
-        let body = match self.here.method.as_str() {
-            "GET" | "HEAD" => Body::None,
-            _ => Body::App { again: std::mem::replace(&mut self.body_used, true) },
-        };
-        let out = self.outgoing(url, grants, headers, body, Want::Head, what);
-        (self.keep, self.unanswered) = (false, false);
-        self.go(out);
-    }
-
-    fn headers_of(&self, grants: &Grants) -> Vec<(String, Secret)> {
-        let host = grants.headers_of.as_ref().and_then(|origin| self.config.entry(origin));
-        host.map(|host| host.headers.iter().map(|(name, value)| (name.clone(), value.duplicate())).collect())
-            .unwrap_or_default()
-    }
-
-    /// The one place where requests are made.
-    fn outgoing(
-        &mut self,
-        url: Url,
-        grants: &Grants,
-        headers: Vec<(String, Secret)>,
-        body: Body,
-        answer: Want,
-        sent: &'static str,
-    ) -> Outgoing {
-        let (tls, profile) = self.agent.intern(&self.config, url.origin(), grants.identity.as_ref());
-        let identity = profile.identity();
-        let (hop, method) = match &self.fetch {
-            Some(fetch) => (fetch.hop(), fetch.method().to_string()),
-            None => (self.here.hop, self.here.method.clone()),
-        };
-        let line = Line::Send {
-            hop,
-            method: method.clone(),
-            url: url.clone(),
-            identity: identity.clone(),
-            sent,
-            reason: grants.reason,
-        };
-        self.trace.add(line);
-        if grants.reason == Reason::AnyHttps {
-            self.trace.add(Line::AnyHttps);
-        }
-        Outgoing { hop, tls, identity, method, url, headers, body, answer }
-    }
-
-    fn go(&mut self, out: Outgoing) {
-        self.out = Some(out);
-        self.state = State::Send;
-    }
-
     fn wait(&mut self, until: Time, why: Waiting) {
         if !self.trace.ends_waiting(why.as_str()) {
             self.trace.add(Line::Wait { why: why.as_str(), until });
@@ -466,7 +360,7 @@ impl Flow {
     /// An error at the hop that is being prepared.
     fn error(&self, kind: ErrorKind) -> Error {
         match &self.fetch {
-            Some(fetch) => Error::at(kind, fetch.hop(), Some(fetch.at().origin().clone())),
+            Some(fetch) => Error::at(kind, fetch.hop(), Some(fetch.at.origin().clone())),
             None => Error::at(kind, self.here.hop, self.here.url.as_ref().ok().map(|url| url.origin().clone())),
         }
     }
@@ -481,7 +375,7 @@ impl Flow {
         if let Some(fetch) = &self.fetch {
             woken.extend(registry.vaults.iter_mut().flat_map(|vault| vault.gate.leave(id)));
             woken.extend(
-                registry.tables.get_mut(fetch.table()).map(|table| table.leave(fetch.name(), id)).unwrap_or_default(),
+                registry.tables.get_mut(fetch.table).map(|table| table.leave(&fetch.name, id)).unwrap_or_default(),
             );
         } else if self.parked.is_some() {
             let name = super::cache::key(&self.wanted);

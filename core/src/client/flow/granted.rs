@@ -1,0 +1,229 @@
+//! The token service's answer: a token, a refusal, a redirect, or nothing.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::fetch::Way;
+use super::registry::location;
+use super::{Answer, Flow, Sent, State, Waiting};
+use crate::client::cache::Token;
+use crate::client::hop::{Hop, Reason};
+use crate::client::token::{self, Grant, NoGrant};
+use crate::client::trace::Line;
+use crate::error::{Error, ErrorKind};
+use crate::origin::Url;
+use crate::time::Time;
+
+/// Seconds for which a `Retry-After` is waited out.
+const MAX_RETRY_AFTER: u64 = 30;
+
+impl Flow {
+    /// The token service's answer.
+    pub(super) fn token_answer(&mut self, now: Time, answer: &Answer<'_>) -> Result<(), Error> {
+        let Some(fetch) = &self.fetch else { return Ok(()) };
+        if let Some(url) = answer.url
+            && !Url::parse(url).is_ok_and(|url| url.origin() == fetch.at.origin())
+        {
+            let error = Error::at(ErrorKind::Denied(Reason::TokenCrossing), Hop::TokenRedirect, None);
+            return self.token_fails(now, error, None);
+        }
+        if matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+            return self.token_redirect(now, answer);
+        }
+        match token::read(fetch.method(), answer.status, answer.body) {
+            Ok(grant) => {
+                self.token_granted(now, grant);
+                Ok(())
+            }
+            Err(NoGrant::Malformed(what)) => {
+                let error = self.error(ErrorKind::TokenMalformed(what));
+                self.token_fails(now, error, None)
+            }
+            Err(NoGrant::Unsupported) => self.token_unsupported(now, answer.status),
+            Err(NoGrant::Refused(code)) => self.token_denied(now, answer, code),
+        }
+    }
+
+    fn token_redirect(&mut self, now: Time, answer: &Answer<'_>) -> Result<(), Error> {
+        let Some(fetch) = &mut self.fetch else { return Ok(()) };
+        let denied = |reason| Error::at(ErrorKind::Denied(reason), Hop::TokenRedirect, None);
+        let target = location(answer).map_err(denied);
+        let target = target.and_then(|text| {
+            text.map(|text| fetch.at.join(text).map_err(|flaw| denied(Reason::Url(flaw)))).transpose()
+        });
+        let post = fetch.way != Way::Get;
+        match target {
+            Err(error) => self.token_fails(now, error, None),
+            Ok(None) => {
+                let error = self.error(ErrorKind::TokenNowhere { status: answer.status });
+                self.token_fails(now, error, None)
+            }
+            Ok(Some(_)) if post && !matches!(answer.status, 307 | 308) => {
+                let error = self.error(ErrorKind::TokenRefused { status: answer.status, code: None, first: None });
+                self.token_fails(now, error, None)
+            }
+            Ok(Some(target)) => {
+                if fetch.chain.origins.is_empty() {
+                    fetch.chain.origins.push(self.anchor.clone());
+                }
+                fetch.chain.origins.push(fetch.at.origin().clone());
+                (fetch.at, fetch.same) = (target, true);
+                if let Err(error) = self.decide_token(false) {
+                    return self.token_fails(now, error, None);
+                }
+                self.state = State::Prepare;
+                Ok(())
+            }
+        }
+    }
+
+    fn token_granted(&mut self, now: Time, grant: Grant) {
+        let Some(fetch) = self.fetch.take() else { return };
+        self.trace.add(Line::Token { seconds: grant.life });
+        let token = Arc::new(Token::new(&grant.token, fetch.scopes.clone().into(), now, grant.life));
+        token.mark_used();
+        let mut shared = self.agent.shared();
+        let registry = shared.registry(&self.anchor);
+        let place = registry.vault(&fetch.realm, &fetch.source);
+        let mut woken = Vec::new();
+        if let Some(vault) = registry.vaults.get_mut(place) {
+            if let Some(refresh) = grant.refresh {
+                vault.stored = Some(Arc::new(refresh));
+            }
+            woken.extend(vault.gate.leave(self.id));
+        }
+        if let Some(table) = registry.tables.get_mut(fetch.table) {
+            table.store(now, &token);
+            woken.extend(table.slot(&fetch.name).gate.leave(self.id));
+        }
+        drop(shared);
+        woken.into_iter().for_each(Waker::wake);
+        self.sent = Sent::Token(token);
+        self.keep = !self.renewal;
+        self.state = State::Prepare;
+    }
+
+    /// The POST was not understood: a password goes by GET, a refresh token has no other way.
+    fn token_unsupported(&mut self, now: Time, status: u16) -> Result<(), Error> {
+        let Some(fetch) = &mut self.fetch else { return Ok(()) };
+        let realm = fetch.realm.clone();
+        if !fetch.password {
+            let error = self.error(ErrorKind::TokenRefused { status, code: None, first: None });
+            return self.token_fails(now, error, None);
+        }
+        self.agent.shared().no_post.insert(realm);
+        fetch.first = Some(status);
+        self.token_anew();
+        Ok(())
+    }
+
+    /// Begins the token request anew at its realm, without the stored refresh token.
+    fn token_anew(&mut self) {
+        let Some(fetch) = &mut self.fetch else { return };
+        (fetch.no_stored, fetch.same, fetch.at) = (true, false, fetch.realm.clone());
+        fetch.chain.origins.clear();
+        self.state = State::Prepare;
+    }
+
+    fn token_denied(&mut self, now: Time, answer: &Answer<'_>, code: Option<&'static str>) -> Result<(), Error> {
+        let Some(fetch) = &self.fetch else { return Ok(()) };
+        let (way, first, table, name) = (fetch.way, fetch.first, fetch.table, Arc::clone(&fetch.name));
+        let status = answer.status;
+        if matches!(status, 429 | 503) {
+            let retry_at = answer.header("retry-after").and_then(|value| token::retry_after(now, value));
+            if let Some(at) = retry_at
+                && at.since(now) <= MAX_RETRY_AFTER * 1000
+                && !std::mem::replace(&mut self.causes.retry_after, true)
+            {
+                let mut shared = self.agent.shared();
+                let registry = shared.registry(&self.anchor);
+                if let Some(table) = registry.tables.get_mut(table) {
+                    table.slot(&name).gate.extend(self.id, at);
+                }
+                registry.vaults.iter_mut().for_each(|vault| vault.gate.extend(self.id, at));
+                drop(shared);
+                self.token_again();
+                self.wait(at, Waiting::RetryAfter);
+                return Ok(());
+            }
+            let error = self.error(ErrorKind::TokenLater { status, retry_at });
+            return self.token_fails(now, error, retry_at);
+        }
+        if way == Way::Stored && fetch.password {
+            // It ran out or was revoked: forgotten, and the password is used instead.
+            let realm = fetch.realm.clone();
+            let mut shared = self.agent.shared();
+            let vaults = &mut shared.registry(&self.anchor).vaults;
+            vaults.iter_mut().filter(|vault| vault.realm == realm && vault.gate.is_held_by(self.id)).for_each(
+                |vault| {
+                    vault.stored = None;
+                },
+            );
+            drop(shared);
+            self.trace.add(Line::Again { why: "the stored refresh token was refused" });
+            self.token_anew();
+            return Ok(());
+        }
+        self.agent.shared().registry(&self.anchor).found = None;
+        let error = self.error(ErrorKind::TokenRefused { status, code, first });
+        self.token_fails(now, error, None)
+    }
+
+    /// The same request from its start: at the realm, in the same way.
+    fn token_again(&mut self) {
+        let Some(fetch) = &mut self.fetch else { return };
+        (fetch.same, fetch.at) = (false, fetch.realm.clone());
+        fetch.chain.origins.clear();
+    }
+
+    /// No token came of it. A renewal leaves the old one in use; otherwise the answer is everybody's.
+    fn token_fails(&mut self, now: Time, error: Error, retry_at: Option<Time>) -> Result<(), Error> {
+        self.refuse_unless_old(now, &error, retry_at);
+        if self.keep_old(now) { Ok(()) } else { Err(error) }
+    }
+
+    /// The network swallowed the request.
+    pub(super) fn token_lost(&mut self, now: Time, error: Error) {
+        if let Some(fetch) = &self.fetch {
+            let mut shared = self.agent.shared();
+            if let Some(table) = shared.registry(&self.anchor).tables.get_mut(fetch.table) {
+                table.slot(&fetch.name).lose(now, error.clone());
+            }
+        }
+        if !self.keep_old(now) {
+            self.fail(error);
+        }
+    }
+
+    fn refuse_unless_old(&self, now: Time, error: &Error, retry_at: Option<Time>) {
+        if self.fetch.as_ref().is_some_and(|fetch| fetch.old.is_none()) {
+            self.refuse(now, error, retry_at);
+        } else if let Some(fetch) = &self.fetch {
+            let mut shared = self.agent.shared();
+            if let Some(table) = shared.registry(&self.anchor).tables.get_mut(fetch.table) {
+                table.slot(&fetch.name).lose(now, error.clone());
+            }
+        }
+    }
+
+    /// Makes an error the answer of all who wait for this token.
+    pub(super) fn refuse(&self, now: Time, error: &Error, retry_at: Option<Time>) {
+        let Some(fetch) = &self.fetch else { return };
+        let mut shared = self.agent.shared();
+        if let Some(table) = shared.registry(&self.anchor).tables.get_mut(fetch.table) {
+            table.slot(&fetch.name).refuse(now, error.clone(), retry_at);
+        }
+    }
+
+    /// Goes on with the old token, if this was a renewal and it is still good.
+    fn keep_old(&mut self, now: Time) -> bool {
+        let old = self.fetch.as_ref().and_then(|fetch| fetch.old.clone()).filter(|token| token.is_live(now));
+        let Some(old) = old else { return false };
+        self.trace.add(Line::KeepOld);
+        self.leave_all();
+        self.sent = Sent::Token(old);
+        self.keep = !self.renewal;
+        self.state = State::Prepare;
+        true
+    }
+}

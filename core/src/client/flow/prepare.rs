@@ -1,0 +1,121 @@
+//! The next request of a flow: what is decided about it, and the one place where it is made.
+
+use std::task::Waker;
+
+use super::{Body, Flow, Outgoing, Sent, State, Want};
+use crate::client::hop::{Decision, Grants, Question, Reason, decide};
+use crate::client::trace::Line;
+use crate::error::{Error, ErrorKind};
+use crate::origin::Url;
+use crate::secret::Secret;
+use crate::time::Time;
+
+impl Flow {
+    /// Prepares the next request, or finds what it has to wait for.
+    pub(super) fn prepare(&mut self, now: Time, waker: &Waker) -> Result<(), Error> {
+        if self.fetch.is_some() {
+            return self.fetch_token(now, waker);
+        }
+        if self.renewal {
+            self.state = State::Done(200);
+            return Ok(());
+        }
+        let (url, grants) = self.decide_here()?;
+        if grants.reason == Reason::Anchor {
+            if !self.keep && !self.choose(now, waker, &grants)? {
+                return Ok(());
+            }
+        } else {
+            self.sent = Sent::Nothing;
+        }
+        self.send_here(url, &grants);
+        Ok(())
+    }
+
+    pub(super) fn decide_here(&self) -> Result<(Url, Grants), Error> {
+        let hop = self.here.hop;
+        let url = self.here.url.clone().map_err(|flaw| Error::at(ErrorKind::Denied(Reason::Url(flaw)), hop, None))?;
+        let class = self.agent.shared().registry(&self.anchor).class;
+        let ask = Question {
+            anchor: &self.anchor,
+            hop,
+            target: &url,
+            chain: &self.here.chain,
+            credentials: true,
+            anchor_class: class,
+            address: None,
+        };
+        match decide(&self.config, &ask) {
+            Decision::Allow(grants) => Ok((url, grants)),
+            Decision::Ask { reason, line } => {
+                Err(Error::at(ErrorKind::Ask { reason, line }, hop, Some(url.origin().clone())))
+            }
+            Decision::Deny(reason) => Err(Error::at(ErrorKind::Denied(reason), hop, Some(url.origin().clone()))),
+        }
+    }
+
+    fn send_here(&mut self, url: Url, grants: &Grants) {
+        let header = match &self.sent {
+            Sent::Nothing => None,
+            Sent::Basic(value) | Sent::Preset(value) => Some(value.duplicate()),
+            Sent::Token(token) => Some(token.header.duplicate()),
+        };
+        let what = match self.sent {
+            Sent::Nothing => "no Authorization",
+            Sent::Basic(_) => "the password (Basic)",
+            Sent::Preset(_) => "the configured bearer token",
+            Sent::Token(_) => "a token",
+        };
+        let mut headers = self.headers_of(grants);
+        headers.extend(header.map(|value| ("Authorization".to_string(), value)));
+        let body = match self.here.method.as_str() {
+            "GET" | "HEAD" => Body::None,
+            _ => Body::App { again: std::mem::replace(&mut self.body_used, true) },
+        };
+        let out = self.outgoing(url, grants, headers, body, Want::Head, what);
+        (self.keep, self.unanswered) = (false, false);
+        self.go(out);
+    }
+
+    pub(super) fn headers_of(&self, grants: &Grants) -> Vec<(String, Secret)> {
+        let host = grants.headers_of.as_ref().and_then(|origin| self.config.entry(origin));
+        host.map(|host| host.headers.iter().map(|(name, value)| (name.clone(), value.duplicate())).collect())
+            .unwrap_or_default()
+    }
+
+    /// The one place where requests are made.
+    pub(super) fn outgoing(
+        &mut self,
+        url: Url,
+        grants: &Grants,
+        headers: Vec<(String, Secret)>,
+        body: Body,
+        answer: Want,
+        sent: &'static str,
+    ) -> Outgoing {
+        let (tls, profile) = self.agent.intern(&self.config, url.origin(), grants.identity.as_ref());
+        let identity = profile.identity();
+        let (hop, method) = match &self.fetch {
+            Some(fetch) => (fetch.hop(), fetch.method().to_string()),
+            None => (self.here.hop, self.here.method.clone()),
+        };
+        let line = Line::Send {
+            hop,
+            method: method.clone(),
+            url: url.clone(),
+            identity: identity.clone(),
+            sent,
+            reason: grants.reason,
+        };
+        self.trace.add(line);
+        if grants.reason == Reason::AnyHttps {
+            self.trace.add(Line::AnyHttps);
+        }
+        Outgoing { hop, tls, identity, method, url, headers, body, answer }
+    }
+
+    pub(super) fn go(&mut self, out: Outgoing) {
+        self.out = Some(out);
+        self.state = State::Send;
+    }
+}
