@@ -1,8 +1,10 @@
 //! What a TLS connection showed about client certificates: plain data, so that hosts with a TLS stack of their own can
 //! fill it in too.
 
-/// The protocol version of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+use crate::error::Failure;
+
+/// The protocol version of a connection; older ones are less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Version {
     /// TLS 1.2, RFC 5246.
@@ -41,12 +43,19 @@ pub struct Evidence {
     pub hints: Vec<String>,
     /// What was shown. Of a resumed connection: what its first handshake showed.
     pub shown: Shown,
+    /// The index of what was shown in the profile's identities.
+    pub pair: Option<usize>,
+    /// The next identity to try after a rejection: `None` where no other one fits or `try_pairs` is off.
+    pub next: Option<usize>,
     /// Whether the session was resumed, so that the server saw the certificate of the first handshake.
     pub resumed: bool,
     /// Whether the handshake came to its end on this side. In TLS 1.3 that does not mean that the server accepted.
     pub finished: bool,
     /// Whether application data came from the server: only then the identity was accepted.
     pub accepted: bool,
+    /// Whether the server asked for a certificate (or at least for a new handshake) after the handshake: TLS 1.2
+    /// renegotiation or TLS 1.3 post-handshake authentication, neither of which can be answered.
+    pub late: bool,
     /// The fatal alert that the server sent, RFC 8446 section 6.
     pub alert: Option<u8>,
 }
@@ -57,10 +66,44 @@ impl Default for Evidence {
             version: None,
             hints: Vec::new(),
             shown: Shown::NotAsked,
+            pair: None,
+            next: None,
             resumed: false,
             finished: false,
             accepted: false,
+            late: false,
             alert: None,
+        }
+    }
+}
+
+impl Evidence {
+    /// Whether the server asked for a client certificate, in this handshake or in the one that it was resumed from.
+    pub fn asked(&self) -> bool {
+        self.shown != Shown::NotAsked
+    }
+
+    /// Whether a connection that broke without an alert was probably refused for its client certificate: the
+    /// server had asked, the handshake came to its end, and no byte of an answer came. Only in TLS 1.3: in TLS 1.2
+    /// the server's Finished says that it accepted.
+    pub fn probably_rejected(&self) -> bool {
+        self.version == Some(Version::Tls13) && self.asked() && self.finished && !self.accepted && self.alert.is_none()
+    }
+
+    /// What a broken connection is to be reported as: `seen`, unless these facts say more about it.
+    ///
+    /// Alerts are those of RFC 8446 section 6: servers written in Go send 42, and others 40, where 116 is meant.
+    pub fn failure(&self, seen: Failure) -> Failure {
+        let shown = matches!(self.shown, Shown::Pair { .. });
+        match self.alert {
+            Some(116) => Failure::CertificateRequired,
+            Some(40 | 42) if self.asked() && !shown && !self.accepted => Failure::CertificateRequired,
+            Some(40 | 42..=46 | 48 | 49 | 51) if self.asked() && !self.accepted => Failure::CertificateRejected,
+            _ if self.late && !self.accepted => Failure::CertificateRequired,
+            Some(_) => Failure::Tls,
+            None if seen != Failure::Reset || !self.probably_rejected() => seen,
+            None if shown => Failure::CertificateRejected,
+            None => Failure::CertificateRequired,
         }
     }
 }

@@ -1,9 +1,33 @@
 //! Layer b: TLS, bytes in and bytes out, and the identities that every layer speaks of.
+//!
+//! `client`, `config`, `sessions` and `verify` are the only files that name rustls, and no type of it is public.
 
+#[cfg(feature = "tls")]
+mod buffer;
+#[cfg(feature = "tls")]
+pub mod client;
+#[cfg(feature = "tls")]
+mod config;
+#[cfg(feature = "tls")]
+pub mod error;
 pub mod evidence;
 pub mod identity;
 pub mod profile;
+#[cfg(feature = "tls")]
+mod sessions;
+#[cfg(feature = "tls")]
+mod verify;
+#[cfg(feature = "tls")]
+mod x509;
 
+#[cfg(feature = "tls")]
+pub use client::{Tls, TlsClient};
+#[cfg(feature = "tls")]
+pub use error::{ServerFlaw, TlsError};
 pub use evidence::{Evidence, Shown, Version};
 pub use identity::Identity;
-pub use profile::{Profile, ProfileId, Roots};
+#[cfg(feature = "tls")]
+pub use identity::{IdentityError, IdentityFlaw, SignError, Signer};
+pub use profile::{Choice, Profile, ProfileId, Provider, Roots, Settings};
+#[cfg(feature = "tls")]
+pub use x509::name_text;

@@ -1,8 +1,9 @@
 //! A TLS profile: one immutable set of roots, pairs and options.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::Identity;
+use super::{Identity, Shown, Version};
 
 /// Names one [`Profile`] of an agent. Connections are pooled by it: one that showed a certificate never serves a
 /// request that may not.
@@ -28,8 +29,22 @@ impl Default for Roots {
 /// What a TLS connection is made with.
 ///
 /// Cheap to clone, and the same for its whole life: rotation makes a new one.
-#[derive(Clone, Debug)]
-pub struct Profile(Arc<Settings>);
+#[derive(Clone)]
+pub struct Profile {
+    settings: Arc<Settings>,
+    #[cfg(feature = "tls")]
+    pub(crate) configs: Arc<super::config::Configs>,
+}
+
+/// The cryptography of a connection, where more than one is compiled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provider {
+    /// Feature `ring`.
+    Ring,
+    /// Feature `aws-lc-rs`.
+    AwsLcRs,
+}
 
 /// The settings of a [`Profile`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,24 +62,117 @@ pub struct Settings {
     pub skip_verify: bool,
     /// ALPN protocol names in the order of preference; empty: the extension is not sent.
     pub alpn: Vec<Vec<u8>>,
+    /// The oldest version that is offered; `None`: TLS 1.2.
+    pub min_version: Option<Version>,
+    /// The newest version that is offered; `None`: TLS 1.3.
+    pub max_version: Option<Version>,
+    /// The cryptography; `None`: ring where it is compiled in, else the one that is.
+    pub provider: Option<Provider>,
+}
+
+/// The answer to a CertificateRequest: which identity to show, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Choice {
+    /// The identity to show, as an index into [`Settings::identities`].
+    pub pair: Option<usize>,
+    /// The next identity that would do: where to begin if the server rejects this one and `try_pairs` is set.
+    pub next: Option<usize>,
+    /// The same for [`Evidence`](super::Evidence): the pair, or for each one why not.
+    pub shown: Shown,
+}
+
+impl Settings {
+    /// Chooses among the identities from number `skip` on, in configured order, by what a server asked for.
+    pub(crate) fn choose<H: AsRef<[u8]>>(&self, skip: usize, hints: &[H], schemes: &[u16]) -> Choice {
+        let candidates = || self.identities.iter().enumerate().skip(skip);
+        let mut fits = candidates().filter(|(_, identity)| self.force || why_not(identity, hints, schemes).is_none());
+        let (pair, next) = (fits.next(), fits.next());
+        let shown = match pair {
+            Some((_, identity)) => Shown::Pair { label: identity.label().into(), issuer: issuer_text(identity) },
+            None if self.identities.is_empty() => Shown::NoPair,
+            None => Shown::NoneFits(
+                candidates()
+                    .filter_map(|(_, identity)| Some((identity, why_not(identity, hints, schemes)?)))
+                    .map(|(identity, why)| format!("{}, issued by {}: {why}", identity.label(), issuer_text(identity)))
+                    .collect(),
+            ),
+        };
+        let index = |found: Option<(usize, &Identity)>| found.map(|(index, _)| index);
+        Choice { pair: index(pair), next: index(next).filter(|_| self.try_pairs), shown }
+    }
+}
+
+#[cfg(feature = "tls")]
+fn issuer_text(identity: &Identity) -> String {
+    identity.issuer_text()
+}
+
+#[cfg(not(feature = "tls"))]
+fn issuer_text(_: &Identity) -> String {
+    String::new()
+}
+
+/// Why an identity does not fit what the server asked for. One of which only the name is known fits everything.
+#[cfg(feature = "tls")]
+fn why_not<H: AsRef<[u8]>>(identity: &Identity, hints: &[H], schemes: &[u16]) -> Option<&'static str> {
+    if identity.schemes().is_some_and(|own| !own.iter().any(|scheme| schemes.contains(scheme))) {
+        return Some("the server takes no signature scheme of its key");
+    }
+    let issuers = identity.issuers();
+    let named = |issuer: &Vec<u8>| hints.iter().any(|hint| hint.as_ref() == issuer.as_slice());
+    if hints.is_empty() || issuers.is_empty() || issuers.iter().any(named) {
+        return None;
+    }
+    Some("the server names no issuer of its chain")
+}
+
+#[cfg(not(feature = "tls"))]
+fn why_not<H: AsRef<[u8]>>(_: &Identity, _: &[H], _: &[u16]) -> Option<&'static str> {
+    None
 }
 
 impl Profile {
     /// A profile with these settings.
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(settings))
+        Self {
+            settings: Arc::new(settings),
+            #[cfg(feature = "tls")]
+            configs: Arc::default(),
+        }
     }
 
     /// The settings.
     pub fn settings(&self) -> &Settings {
-        &self.0
+        &self.settings
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn shared(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings)
     }
 
     /// Labels of the identities, joined by `, `; `None` where there is none.
     pub fn identity(&self) -> Option<String> {
-        if self.0.identities.is_empty() {
+        if self.settings.identities.is_empty() {
             return None;
         }
-        Some(self.0.identities.iter().map(Identity::label).collect::<Vec<_>>().join(", "))
+        Some(self.settings.identities.iter().map(Identity::label).collect::<Vec<_>>().join(", "))
+    }
+
+    /// What to answer to a CertificateRequest, for hosts with a TLS stack of their own.
+    ///
+    /// Identities are taken in configured order, from number `skip` on: 0, or the `next` of the last attempt.
+    /// `hints` are the DER names of certificate_authorities: an identity fits where any certificate of its chain was
+    /// issued by one of them, and every one fits where there are none. `schemes` are the SignatureScheme numbers of
+    /// the request; in TLS 1.3 without those of PKCS#1, which sign certificates only (RFC 8446 section 4.2.3).
+    pub fn choose<H: AsRef<[u8]>>(&self, skip: usize, hints: &[H], schemes: &[u16]) -> Choice {
+        self.settings.choose(skip, hints, schemes)
+    }
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Profile").field(&self.settings).finish()
     }
 }

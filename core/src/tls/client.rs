@@ -1,0 +1,498 @@
+//! A TLS connection without a socket: bytes in, bytes out.
+//!
+//! ```text
+//! loop {
+//!     match tls.poll(now) {
+//!         Tls::Write(bytes) => match socket.write(bytes) {
+//!             Ok(n) => tls.wrote(n),
+//!             Err(_) => tls.write_failed(),     // and read on: the reason is in what the server sent before
+//!         },
+//!         Tls::Plain(bytes) => { let n = use_up(bytes); tls.took(n) }
+//!         Tls::Read => { let n = socket.read(tls.space()).unwrap_or(0); tls.filled(n) }
+//!         Tls::Closed => break,
+//!         Tls::Failed(error) => return Err(error.clone()),
+//!     }
+//! }
+//! ```
+
+use std::sync::Arc;
+
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::unbuffered::{
+    AppDataRecord, ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError, UnbufferedStatus,
+    WriteTraffic,
+};
+use rustls::{HandshakeKind, ProtocolVersion};
+use rustls_pki_types::ServerName;
+
+use super::buffer::Buffer;
+use super::config::{Clock, heard};
+use super::sessions::{Link, Request};
+use super::verify::tls_error;
+use super::{Evidence, Profile, Shown, TlsError, Version};
+use crate::error::Failure;
+use crate::origin::Origin;
+use crate::time::Time;
+
+/// Room for the largest record there may be: 16 KiB, 2 KiB of expansion and the header, RFC 5246 section 6.2.3.
+const RECORD: usize = 16_384 + 2048 + 5;
+/// The input buffer: a few records, so that reading costs few calls.
+const INPUT: usize = 64 * 1024;
+/// The most ciphertext that may wait. A handshake message has at most 64 KiB, in records that may be small.
+const MAX_INPUT: usize = 256 * 1024;
+/// The most ciphertext that waits to be written before `send` takes no more.
+const MAX_OUTPUT: usize = 64 * 1024;
+/// What encryption adds to a record, rounded up.
+const OVERHEAD: usize = 64;
+/// The content type of an alert, RFC 8446 section 5.1.
+const ALERT: u8 = 21;
+/// The plain text of a record, RFC 8446 section 5.1.
+const FRAGMENT: usize = 16 * 1024;
+
+/// What the connection wants. The same until a call answers it or brings something new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tls<'a> {
+    /// Write some of these bytes to the socket, then call [`TlsClient::wrote`], or [`TlsClient::write_failed`].
+    Write(&'a [u8]),
+    /// Take some of these decrypted bytes, then call [`TlsClient::took`]. Comes before `Write`: a server that answers
+    /// early and reads no more is heard.
+    Plain(&'a [u8]),
+    /// Read from the socket into [`TlsClient::space`], then call [`TlsClient::filled`]; or send something.
+    Read,
+    /// The server closed the connection in the proper way, or `close` is done.
+    Closed,
+    /// The connection failed; what there was to write about it has been written.
+    Failed(&'a TlsError),
+}
+
+/// One TLS connection to one origin with one profile.
+///
+/// `Send`, and used by one task at a time. After [`Tls::Failed`] every call does nothing.
+pub struct TlsClient {
+    conn: UnbufferedClientConnection,
+    clock: Arc<Clock>,
+    link: Arc<Link>,
+    input: Buffer,
+    output: Buffer,
+    plain: Buffer,
+    evidence: Evidence,
+    error: Option<TlsError>,
+    /// Whether rustls has not yet seen all of the input.
+    pending: bool,
+    /// Whether the handshake is over, so that bytes can be sent.
+    ready: bool,
+    /// The stream has ended.
+    ended: bool,
+    /// The server sent a close_notify.
+    peer_closed: bool,
+    /// `close` was called.
+    closed: bool,
+    /// Writing has failed.
+    mute: bool,
+}
+
+/// What a call of rustls is made for.
+#[derive(Clone, Copy)]
+enum Want<'a> {
+    /// Stop at the first record of plain text.
+    Record,
+    /// Go on to where bytes can be sent.
+    Send(&'a [u8]),
+    Close,
+}
+
+enum Next {
+    Again,
+    /// What was wanted is done.
+    Met,
+    /// There is not enough input for it.
+    Stop,
+    Fail(TlsError),
+}
+
+impl TlsClient {
+    /// A connection to the host and port of `to`; its first bytes are there to be written.
+    ///
+    /// # Errors
+    /// Local ones: roots, identities or a host name that cannot be used, `now` of 0.
+    pub fn connect(profile: &Profile, to: &Origin, now: Time) -> Result<Self, TlsError> {
+        Self::connect_after(profile, 0, to, now)
+    }
+
+    /// The same without the first `skip` identities: [`Evidence::next`] of an attempt that was rejected.
+    ///
+    /// # Errors
+    /// As for [`Self::connect`].
+    pub fn connect_after(profile: &Profile, skip: usize, to: &Origin, now: Time) -> Result<Self, TlsError> {
+        if now.0 == 0 {
+            return Err(TlsError::NoTime);
+        }
+        let settings = profile.shared();
+        let base = profile.configs.get(&settings, skip.min(settings.identities.len()))?;
+        let host = to.server_name();
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::ServerName(host.into()))?;
+        let clock = Arc::new(Clock::default());
+        clock.set(now);
+        let link = Arc::new(base.link(host, to.port()));
+        let config = base.config(Arc::clone(&clock), Arc::clone(&link));
+        let conn = UnbufferedClientConnection::new(config, name).map_err(|error| tls_error(error, false))?;
+        Ok(Self {
+            conn,
+            clock,
+            link,
+            input: Buffer::default(),
+            output: Buffer::default(),
+            plain: Buffer::default(),
+            evidence: Evidence::default(),
+            error: None,
+            pending: true,
+            ready: false,
+            ended: false,
+            peer_closed: false,
+            closed: false,
+            mute: false,
+        })
+    }
+
+    /// What to do next.
+    pub fn poll(&mut self, now: Time) -> Tls<'_> {
+        self.clock.set(now);
+        if self.plain.is_empty() && !self.closed {
+            self.pump(Want::Record);
+            if self.plain.is_empty() && self.ended && !self.peer_closed {
+                self.cut_off();
+            }
+        }
+        if !self.plain.is_empty() {
+            return Tls::Plain(self.plain.get());
+        }
+        if !self.output.is_empty() {
+            return Tls::Write(self.output.get());
+        }
+        match &self.error {
+            Some(error) => Tls::Failed(error),
+            None if self.closed || self.peer_closed => Tls::Closed,
+            None => Tls::Read,
+        }
+    }
+
+    /// Room for what is read from the socket, at least one record. Empty once nothing more is wanted.
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.is_over() {
+            return &mut [];
+        }
+        self.input.room(RECORD, INPUT)
+    }
+
+    /// So many bytes were read into [`Self::space`]; 0 at the end of the stream, or where reading failed.
+    pub fn filled(&mut self, n: usize) {
+        if self.is_over() {
+            return;
+        }
+        if n == 0 {
+            self.ended = true;
+        } else if !self.input.filled(n) {
+            self.misuse("filled: more than there was space for");
+        } else if self.input.len() > MAX_INPUT {
+            self.misuse("filled: 256 KiB wait to be polled");
+        }
+        self.pending = true;
+    }
+
+    /// So many bytes of [`Tls::Write`] were written.
+    pub fn wrote(&mut self, n: usize) {
+        if !self.output.take(n) {
+            self.misuse("wrote: more than there was to write");
+        }
+    }
+
+    /// Writing failed. What waits is dropped and nothing more is sent; reading goes on, because the alert that says
+    /// why is often there already, behind the error of the write.
+    pub fn write_failed(&mut self) {
+        self.mute = true;
+        self.output.clear();
+    }
+
+    /// So many bytes of [`Tls::Plain`] were used.
+    pub fn took(&mut self, n: usize) {
+        if !self.plain.take(n) {
+            self.misuse("took: more than there was to take");
+        }
+    }
+
+    /// Encrypts some of these bytes to be written, and says how many: none before the handshake is over, while 64 KiB
+    /// wait to be written, and after the end.
+    pub fn send(&mut self, plain: &[u8]) -> usize {
+        if plain.is_empty() || !self.ready || self.mute || self.peer_closed || self.is_over() {
+            return 0;
+        }
+        let taken = plain.len().min(MAX_OUTPUT.saturating_sub(self.output.len()));
+        let Some(some) = plain.get(..taken).filter(|some| !some.is_empty()) else { return 0 };
+        if self.pump(Want::Send(some)) { taken } else { 0 }
+    }
+
+    /// Ends the connection: a close_notify is written after what already waits, and nothing more is read. During the
+    /// handshake nothing more is written either.
+    pub fn close(&mut self) {
+        if self.is_over() {
+            return;
+        }
+        if self.ready && !self.mute {
+            self.pump(Want::Close);
+        } else {
+            self.output.clear();
+        }
+        self.closed = true;
+        self.plain.clear();
+        self.release();
+    }
+
+    /// Gives the memory of empty buffers back: for a connection that is put aside.
+    pub fn release(&mut self) {
+        self.input.release();
+        self.output.release();
+        self.plain.release();
+    }
+
+    /// Whether the handshake is over, so that bytes can be sent. In TLS 1.3 that does not mean that the server has
+    /// accepted: see [`Evidence::accepted`].
+    pub fn ready(&self) -> bool {
+        self.ready && !self.is_over()
+    }
+
+    /// The protocol that the server chose among [`Settings::alpn`](super::Settings::alpn), if it chose one.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.conn.alpn_protocol()
+    }
+
+    /// The facts about client certificates, as far as they are known.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// The latched error, also while there is still something to write about it.
+    pub fn error(&self) -> Option<&TlsError> {
+        self.error.as_ref()
+    }
+
+    fn is_over(&self) -> bool {
+        self.error.is_some() || self.closed
+    }
+
+    fn misuse(&mut self, what: &'static str) {
+        if self.error.is_none() && !self.closed {
+            self.error = Some(TlsError::Misuse(what));
+            self.output.clear();
+            self.plain.clear();
+        }
+    }
+
+    /// Lets rustls see the input, all of it in every call, until it wants more or `want` is met; true if it is met.
+    fn pump(&mut self, want: Want<'_>) -> bool {
+        if self.error.is_some() || (matches!(want, Want::Record) && !self.pending) {
+            return false;
+        }
+        loop {
+            // Nothing that came before the server's hello was understood.
+            let first = self.evidence.version.is_none();
+            let waiting = self.plain.len();
+            let UnbufferedStatus { mut discard, state } = self.conn.process_tls_records(self.input.get_mut());
+            let next = match state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    let mut next = Next::Again;
+                    while let Some(record) = traffic.next_record() {
+                        match record {
+                            Ok(AppDataRecord { discard: more, payload, .. }) => {
+                                discard += more;
+                                self.plain.push(payload);
+                            }
+                            Err(error) => next = Next::Fail(tls_error(error, false)),
+                        }
+                    }
+                    self.evidence.accepted |= self.plain.len() > waiting;
+                    if matches!((want, &next), (Want::Record, Next::Again)) && !self.plain.is_empty() {
+                        next = Next::Met;
+                    }
+                    next
+                }
+                Ok(ConnectionState::EncodeTlsData(chunk)) => {
+                    let before = self.output.len();
+                    let next = encode(chunk, &mut self.output);
+                    // The only alert that rustls sends without an error refuses to renegotiate: a warning, TLS 1.2.
+                    self.evidence.late |= self.output.get().get(before) == Some(&ALERT);
+                    next
+                }
+                Ok(ConnectionState::TransmitTlsData(transmit)) => {
+                    transmit.done();
+                    Next::Again
+                }
+                Ok(ConnectionState::PeerClosed) => {
+                    self.peer_closed = true;
+                    Next::Again
+                }
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    self.pending = false;
+                    match want {
+                        Want::Record => Next::Met,
+                        Want::Send(plain) => encrypt(&mut traffic, plain, &mut self.output),
+                        Want::Close => close_notify(&mut traffic, &mut self.output),
+                    }
+                }
+                Ok(_) => {
+                    self.pending = false;
+                    Next::Stop
+                }
+                Err(error) => Next::Fail(tls_error(error, first)),
+            };
+            self.input.take(discard);
+            self.learn();
+            if self.mute {
+                self.output.clear();
+            }
+            match next {
+                Next::Again => {}
+                Next::Met => return true,
+                Next::Stop => return false,
+                Next::Fail(error) => {
+                    self.fail(error);
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Brings the evidence up to date after a call of rustls.
+    fn learn(&mut self) {
+        let heard = heard();
+        if let Some((label, why)) = heard.signer {
+            self.error = Some(TlsError::Signer { label, why });
+        }
+        if let Some(request) = heard.request {
+            self.adopt(&Arc::new(request));
+        }
+        if self.ready {
+            return;
+        }
+        self.evidence.version = self.conn.protocol_version().and_then(|version| match version {
+            ProtocolVersion::TLSv1_2 => Some(Version::Tls12),
+            ProtocolVersion::TLSv1_3 => Some(Version::Tls13),
+            _ => None,
+        });
+        if self.conn.handshake_kind() == Some(HandshakeKind::Resumed) && !self.evidence.resumed {
+            self.evidence.resumed = true;
+            if let Some(first) = self.link.offered() {
+                self.adopt(&first);
+            }
+        }
+        self.ready = !self.conn.is_handshaking();
+        self.evidence.finished = self.ready;
+    }
+
+    fn adopt(&mut self, request: &Arc<Request>) {
+        self.evidence.hints.clone_from(&request.hints);
+        self.evidence.shown.clone_from(&request.shown);
+        (self.evidence.pair, self.evidence.next) = (request.pair, request.next);
+        self.link.learned(Some(Arc::clone(request)));
+    }
+
+    /// Latches an error, in the words that fit the evidence, and fetches the alert that rustls has for the server.
+    fn fail(&mut self, error: TlsError) {
+        let error = match error {
+            TlsError::Alert(alert) => {
+                // The server reads no more, and what waits to be written would only hide the alert.
+                self.output.clear();
+                self.evidence.alert = Some(alert);
+                match self.evidence.failure(Failure::Tls) {
+                    _ if self.evidence.late && !self.evidence.accepted => TlsError::LateRequest,
+                    Failure::CertificateRequired => TlsError::CertificateRequired { alert },
+                    Failure::CertificateRejected => TlsError::CertificateRejected { alert },
+                    _ => TlsError::Alert(alert),
+                }
+            }
+            other => other,
+        };
+        self.evidence.late |= error == TlsError::LateRequest;
+        if matches!(error.failure(), Failure::CertificateRequired | Failure::CertificateRejected) {
+            self.link.forget();
+        }
+        // A signer's error is known already, and rustls's is only its echo.
+        let error = self.error.take().unwrap_or(error);
+        self.error = Some(error);
+        // While there is something to send, rustls gives that out before it looks at any input.
+        while self.conn.wants_write() && !self.mute {
+            let UnbufferedStatus { state, .. } = self.conn.process_tls_records(self.input.get_mut());
+            let Ok(ConnectionState::EncodeTlsData(chunk)) = state else { break };
+            if !matches!(encode(chunk, &mut self.output), Next::Again) {
+                break;
+            }
+        }
+        self.input.clear();
+        self.input.release();
+    }
+
+    /// The stream ended and there was no close_notify.
+    fn cut_off(&mut self) {
+        if self.error.is_some() {
+            return;
+        }
+        self.output.clear();
+        self.fail(if self.evidence.late && !self.evidence.accepted {
+            TlsError::LateRequest
+        } else if self.evidence.probably_rejected() {
+            TlsError::ProbablyRejected { shown: matches!(self.evidence.shown, Shown::Pair { .. }) }
+        } else {
+            TlsError::Truncated { finished: self.evidence.finished }
+        });
+        self.output.clear();
+    }
+}
+
+/// Puts a handshake record or an alert behind what waits to be written.
+fn encode(mut chunk: EncodeTlsData<'_, ClientConnectionData>, output: &mut Buffer) -> Next {
+    loop {
+        match chunk.encode(output.spare()) {
+            Ok(n) => {
+                output.filled(n);
+                return Next::Again;
+            }
+            Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size, .. })) => {
+                output.room(required_size, 0);
+            }
+            Err(EncodeError::AlreadyEncoded) => return Next::Again,
+        }
+    }
+}
+
+fn encrypt(traffic: &mut WriteTraffic<'_, ClientConnectionData>, plain: &[u8], output: &mut Buffer) -> Next {
+    output.room(plain.len() + (plain.len() / FRAGMENT + 1) * OVERHEAD, 0);
+    loop {
+        match traffic.encrypt(plain, output.spare()) {
+            Ok(n) => {
+                output.filled(n);
+                return Next::Met;
+            }
+            Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size, .. })) => {
+                output.room(required_size, 0);
+            }
+            Err(EncryptError::EncryptExhausted) => {
+                return Next::Fail(TlsError::Protocol("the keys of this connection are used up".into()));
+            }
+        }
+    }
+}
+
+fn close_notify(traffic: &mut WriteTraffic<'_, ClientConnectionData>, output: &mut Buffer) -> Next {
+    loop {
+        match traffic.queue_close_notify(output.spare()) {
+            Ok(n) => {
+                output.filled(n);
+                return Next::Met;
+            }
+            Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size, .. })) => {
+                output.room(required_size, 0);
+            }
+            Err(EncryptError::EncryptExhausted) => return Next::Stop,
+        }
+    }
+}

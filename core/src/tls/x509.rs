@@ -1,0 +1,346 @@
+//! The few facts of an X.509 certificate that choosing and naming one needs: RFC 5280, read and never verified.
+
+use crate::time::Time;
+
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
+const OID: u8 = 0x06;
+const BOOLEAN: u8 = 0x01;
+
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
+const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
+
+/// The kind of key that a certificate binds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Rsa,
+    P256,
+    P384,
+    P521,
+    Ed25519,
+    /// Anything else, by its object identifier.
+    Other(String),
+}
+
+impl KeyKind {
+    fn of(algorithm: &[u8], parameter: Option<&[u8]>) -> Self {
+        match (algorithm, parameter) {
+            ([0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01], _) => Self::Rsa,
+            ([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01], Some([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07])) => {
+                Self::P256
+            }
+            ([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01], Some([0x2b, 0x81, 0x04, 0x00, 0x22])) => Self::P384,
+            ([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01], Some([0x2b, 0x81, 0x04, 0x00, 0x23])) => Self::P521,
+            ([0x2b, 0x65, 0x70], _) => Self::Ed25519,
+            (other, _) => Self::Other(oid_text(other)),
+        }
+    }
+
+    /// The signature schemes of such a key, RFC 8446 section 4.2.3, best first.
+    pub(crate) const fn schemes(&self) -> &'static [u16] {
+        match self {
+            Self::Rsa => &[0x0806, 0x0805, 0x0804, 0x0601, 0x0501, 0x0401],
+            Self::P256 => &[0x0403],
+            Self::P384 => &[0x0503],
+            Self::P521 => &[0x0603],
+            Self::Ed25519 => &[0x0807],
+            Self::Other(_) => &[],
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Rsa => "RSA",
+            Self::P256 => "ECDSA P-256",
+            Self::P384 => "ECDSA P-384",
+            Self::P521 => "ECDSA P-521",
+            Self::Ed25519 => "Ed25519",
+            Self::Other(oid) => oid,
+        }
+    }
+}
+
+/// What is read from one certificate. Names are DER, as a CertificateRequest names them.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) issuer: Vec<u8>,
+    pub(crate) subject: Vec<u8>,
+    pub(crate) not_before: Time,
+    pub(crate) not_after: Time,
+    pub(crate) key: KeyKind,
+    /// The bits of the public key, without the algorithm: one key can be written under two algorithms.
+    pub(crate) public_key: Vec<u8>,
+    /// Whether the extended key usage, where there is one, allows client authentication.
+    pub(crate) client_auth: bool,
+}
+
+impl Facts {
+    /// Reads a certificate; `None` where it is not one.
+    pub(crate) fn read(der: &[u8]) -> Option<Self> {
+        let mut certificate = Reader(Reader(der).body(SEQUENCE)?);
+        let mut tbs = Reader(certificate.body(SEQUENCE)?);
+        tbs.optional(0xa0);
+        tbs.body(INTEGER)?;
+        tbs.body(SEQUENCE)?;
+        let issuer = tbs.element(SEQUENCE)?.whole.to_vec();
+        let mut validity = Reader(tbs.body(SEQUENCE)?);
+        let (not_before, not_after) = (validity.time()?, validity.time()?);
+        let subject = tbs.element(SEQUENCE)?.whole.to_vec();
+        let (key, public_key) = public_key(tbs.element(SEQUENCE)?.whole)?;
+        let mut client_auth = true;
+        while let Some(element) = tbs.any() {
+            if element.tag == 0xa3 {
+                client_auth = allows_client_auth(Reader(element.body).body(SEQUENCE)?)?;
+            }
+        }
+        Some(Self { issuer, subject, not_before, not_after, key, public_key, client_auth })
+    }
+}
+
+/// The kind and the bits of the key in a SubjectPublicKeyInfo.
+pub(crate) fn public_key(spki: &[u8]) -> Option<(KeyKind, Vec<u8>)> {
+    let mut spki = Reader(Reader(spki).body(SEQUENCE)?);
+    let mut algorithm = Reader(spki.body(SEQUENCE)?);
+    let oid = algorithm.body(OID)?;
+    let kind = KeyKind::of(oid, algorithm.body(OID));
+    // The first octet counts unused bits: none in any key.
+    let bits = spki.body(BIT_STRING)?.split_first()?.1;
+    Some((kind, bits.to_vec()))
+}
+
+fn allows_client_auth(extensions: &[u8]) -> Option<bool> {
+    let mut extensions = Reader(extensions);
+    while let Some(extension) = extensions.any() {
+        let mut extension = Reader(extension.body);
+        let oid = extension.body(OID)?;
+        extension.optional(BOOLEAN);
+        if oid != EXTENDED_KEY_USAGE {
+            continue;
+        }
+        let mut usages = Reader(Reader(extension.body(OCTET_STRING)?).body(SEQUENCE)?);
+        while let Some(usage) = usages.any() {
+            if usage.body == ANY_USAGE || usage.body == CLIENT_AUTH {
+                return Some(true);
+            }
+        }
+        return Some(false);
+    }
+    Some(true)
+}
+
+/// A distinguished name (DER) as text in the manner of RFC 4514: the most specific part first. What is no name is
+/// shown as `#` and hexadecimal digits.
+pub fn name_text(der: &[u8]) -> String {
+    try_name_text(der).unwrap_or_else(|| hex(der))
+}
+
+fn try_name_text(der: &[u8]) -> Option<String> {
+    let mut name = Reader(Reader(der).body(SEQUENCE)?);
+    let mut parts = Vec::new();
+    while !name.0.is_empty() {
+        let mut set = Reader(name.body(SET)?);
+        let mut pairs = Vec::new();
+        while !set.0.is_empty() {
+            let mut pair = Reader(set.body(SEQUENCE)?);
+            let oid = pair.body(OID)?;
+            let value = pair.any()?;
+            let text = value.text().map_or_else(|| hex(value.whole), |text| escaped(&text));
+            pairs.push(format!("{}={text}", attribute(oid)));
+        }
+        parts.push(pairs.join("+"));
+    }
+    parts.reverse();
+    Some(parts.join(","))
+}
+
+fn attribute(oid: &[u8]) -> String {
+    match oid {
+        [0x55, 0x04, 0x03] => "CN".into(),
+        [0x55, 0x04, 0x05] => "serialNumber".into(),
+        [0x55, 0x04, 0x06] => "C".into(),
+        [0x55, 0x04, 0x07] => "L".into(),
+        [0x55, 0x04, 0x08] => "ST".into(),
+        [0x55, 0x04, 0x09] => "STREET".into(),
+        [0x55, 0x04, 0x0a] => "O".into(),
+        [0x55, 0x04, 0x0b] => "OU".into(),
+        [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x01] => "UID".into(),
+        [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19] => "DC".into(),
+        // No short name in RFC 4514, but everybody's openssl prints it so.
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01] => "emailAddress".into(),
+        other => oid_text(other),
+    }
+}
+
+/// RFC 4514 section 2.4, and control characters as hexadecimal pairs: the text goes into messages.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let last = text.chars().count().saturating_sub(1);
+    for (at, c) in text.chars().enumerate() {
+        match c {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => out.extend(['\\', c]),
+            ' ' | '#' if at == 0 => out.extend(['\\', c]),
+            ' ' if at == last => out.push_str("\\ "),
+            c if c.is_control() => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    out.push_str(&format!("\\{byte:02x}"));
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::from("#"), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn oid_text(oid: &[u8]) -> String {
+    let mut text = String::new();
+    let mut number: u64 = 0;
+    for byte in oid {
+        number = number.wrapping_shl(7) | u64::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            if text.is_empty() {
+                let first = (number / 40).min(2);
+                text = format!("{first}.{}", number - 40 * first);
+            } else {
+                text.push_str(&format!(".{number}"));
+            }
+            number = 0;
+        }
+    }
+    text
+}
+
+#[derive(Clone, Copy)]
+struct Element<'a> {
+    tag: u8,
+    body: &'a [u8],
+    whole: &'a [u8],
+}
+
+impl Element<'_> {
+    fn text(&self) -> Option<String> {
+        match self.tag {
+            // UTF8String, NumericString, PrintableString, IA5String, VisibleString
+            0x0c | 0x12 | 0x13 | 0x16 | 0x1a => std::str::from_utf8(self.body).ok().map(str::to_owned),
+            // T61String: Latin-1 in practice
+            0x14 => Some(self.body.iter().copied().map(char::from).collect()),
+            // BMPString
+            0x1e => {
+                let units = self.body.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair));
+                char::decode_utf16(units).collect::<Result<_, _>>().ok()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads one element after the other; DER, so only definite lengths.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn any(&mut self) -> Option<Element<'a>> {
+        let (&tag, rest) = self.0.split_first()?;
+        let (&first, mut rest) = rest.split_first()?;
+        let mut length = usize::from(first);
+        if first & 0x80 != 0 {
+            let count = usize::from(first & 0x7f);
+            if count == 0 || count > 3 {
+                return None;
+            }
+            let (bytes, after) = rest.split_at_checked(count)?;
+            length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+            rest = after;
+        }
+        let (body, after) = rest.split_at_checked(length)?;
+        let (whole, _) = self.0.split_at_checked(self.0.len() - after.len())?;
+        self.0 = after;
+        Some(Element { tag, body, whole })
+    }
+
+    fn element(&mut self, tag: u8) -> Option<Element<'a>> {
+        if self.0.first() == Some(&tag) { self.any() } else { None }
+    }
+
+    fn body(&mut self, tag: u8) -> Option<&'a [u8]> {
+        self.element(tag).map(|element| element.body)
+    }
+
+    fn optional(&mut self, tag: u8) {
+        self.element(tag);
+    }
+
+    /// UTCTime or GeneralizedTime, RFC 5280 section 4.1.2.5; what lies before 1970 is 1970.
+    fn time(&mut self) -> Option<Time> {
+        let element = self.any()?;
+        let text = std::str::from_utf8(element.body).ok()?.strip_suffix('Z')?;
+        if !text.is_ascii() || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let (year, rest) = match element.tag {
+            0x17 => {
+                let (year, rest) = text.split_at_checked(2)?;
+                let year: i64 = year.parse().ok()?;
+                (if year < 50 { 2000 + year } else { 1900 + year }, rest)
+            }
+            0x18 => {
+                let (year, rest) = text.split_at_checked(4)?;
+                (year.parse().ok()?, rest)
+            }
+            _ => return None,
+        };
+        let pair = |at: usize| -> Option<i64> { rest.get(at..at + 2)?.parse().ok() };
+        if rest.len() != 10 {
+            return None;
+        }
+        let (month, day) = (pair(0)?, pair(2)?);
+        let seconds = pair(4)? * 3600 + pair(6)? * 60 + pair(8)?;
+        // Days since 1970 of the proleptic Gregorian calendar, years counted from March.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+        Some(Time(u64::try_from((days * 86_400 + seconds) * 1000).unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_as_rfc_4514_says() {
+        // C=DE, O="A, B", CN=" x#" and an attribute of its own.
+        let der = [
+            0x30, 0x36, 0x31, 0x0b, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x06, 0x13, 0x02, b'D', b'E', 0x31, 0x0d, 0x30,
+            0x0b, 0x06, 0x03, 0x55, 0x04, 0x0a, 0x0c, 0x04, b'A', b',', b' ', b'B', 0x31, 0x0c, 0x30, 0x0a, 0x06, 0x03,
+            0x55, 0x04, 0x03, 0x0c, 0x03, b' ', b'x', b'#', 0x31, 0x0a, 0x30, 0x08, 0x06, 0x03, 0x2a, 0x03, 0x04, 0x0c,
+            0x01, b'v',
+        ];
+        assert_eq!(name_text(&der), "1.2.3.4=v,CN=\\ x#,O=A\\, B,C=DE");
+        assert_eq!(name_text(&[0x30, 0x00]), "");
+        for end in 1..der.len() {
+            assert!(name_text(&der[..end]).starts_with('#'), "{end}");
+        }
+    }
+
+    #[test]
+    fn both_forms_of_time_are_read() {
+        for (tag, text, millis) in [
+            (0x17, "700101000000Z", 0),
+            (0x17, "491231235959Z", 2_524_607_999_000),
+            (0x17, "500101000000Z", 0),
+            (0x18, "20000229120000Z", 951_825_600_000),
+            (0x18, "99991231235959Z", 253_402_300_799_000),
+        ] {
+            let mut der = vec![tag, u8::try_from(text.len()).unwrap()];
+            der.extend_from_slice(text.as_bytes());
+            assert_eq!(Reader(&der).time(), Some(Time(millis)), "{text}");
+        }
+        assert_eq!(Reader(&[0x17, 3, b'7', b'0', b'Z']).time(), None);
+    }
+}
