@@ -1,0 +1,4 @@
+//! TLS against a rustls server in memory: no socket, no clock, no sleep.
+
+mod matrix;
+mod world;
