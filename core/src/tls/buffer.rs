@@ -63,6 +63,19 @@ impl Buffer {
         fits
     }
 
+    /// Lets `write` fill some of the room; where it fails, it says how much it needs, or that it cannot be helped:
+    /// false.
+    pub(crate) fn write(&mut self, mut write: impl FnMut(&mut [u8]) -> Result<usize, Option<usize>>) -> bool {
+        for _ in 0..2 {
+            match write(self.spare()) {
+                Ok(n) => return self.filled(n),
+                Err(Some(required)) => _ = self.room(required, 0),
+                Err(None) => return false,
+            }
+        }
+        false
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if let Some(room) = self.room(bytes.len(), 0).get_mut(..bytes.len()) {
             room.copy_from_slice(bytes);

@@ -423,9 +423,7 @@ impl TlsClient {
         while self.conn.wants_write() && !self.mute {
             let UnbufferedStatus { state, .. } = self.conn.process_tls_records(self.input.get_mut());
             let Ok(ConnectionState::EncodeTlsData(chunk)) = state else { break };
-            if !matches!(encode(chunk, &mut self.output), Next::Again) {
-                break;
-            }
+            encode(chunk, &mut self.output);
         }
         self.input.clear();
         self.input.release();
@@ -450,49 +448,32 @@ impl TlsClient {
 
 /// Puts a handshake record or an alert behind what waits to be written.
 fn encode(mut chunk: EncodeTlsData<'_, ClientConnectionData>, output: &mut Buffer) -> Next {
-    loop {
-        match chunk.encode(output.spare()) {
-            Ok(n) => {
-                output.filled(n);
-                return Next::Again;
-            }
-            Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size, .. })) => {
-                output.room(required_size, 0);
-            }
-            Err(EncodeError::AlreadyEncoded) => return Next::Again,
-        }
-    }
+    output.write(|room| {
+        chunk.encode(room).map_err(|error| match error {
+            EncodeError::InsufficientSize(InsufficientSizeError { required_size, .. }) => Some(required_size),
+            EncodeError::AlreadyEncoded => None,
+        })
+    });
+    Next::Again
 }
 
 fn encrypt(traffic: &mut WriteTraffic<'_, ClientConnectionData>, plain: &[u8], output: &mut Buffer) -> Next {
     output.room(plain.len() + (plain.len() / FRAGMENT + 1) * OVERHEAD, 0);
-    loop {
-        match traffic.encrypt(plain, output.spare()) {
-            Ok(n) => {
-                output.filled(n);
-                return Next::Met;
-            }
-            Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size, .. })) => {
-                output.room(required_size, 0);
-            }
-            Err(EncryptError::EncryptExhausted) => {
-                return Next::Fail(TlsError::Protocol("the keys of this connection are used up".into()));
-            }
-        }
+    if output.write(|room| traffic.encrypt(plain, room).map_err(required)) {
+        Next::Met
+    } else {
+        Next::Fail(TlsError::Protocol("the keys of this connection are used up".into()))
     }
 }
 
 fn close_notify(traffic: &mut WriteTraffic<'_, ClientConnectionData>, output: &mut Buffer) -> Next {
-    loop {
-        match traffic.queue_close_notify(output.spare()) {
-            Ok(n) => {
-                output.filled(n);
-                return Next::Met;
-            }
-            Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size, .. })) => {
-                output.room(required_size, 0);
-            }
-            Err(EncryptError::EncryptExhausted) => return Next::Stop,
-        }
+    output.write(|room| traffic.queue_close_notify(room).map_err(required));
+    Next::Met
+}
+
+fn required(error: EncryptError) -> Option<usize> {
+    match error {
+        EncryptError::InsufficientSize(InsufficientSizeError { required_size, .. }) => Some(required_size),
+        EncryptError::EncryptExhausted => None,
     }
 }

@@ -230,7 +230,9 @@ pub(crate) struct Pipe {
     /// So many bytes were read.
     pub(crate) read: usize,
     pub(crate) plain: Vec<u8>,
-    pub(crate) sent: bool,
+    /// So many bytes of `ping` were sent, one at a time between other calls.
+    pub(crate) sent: usize,
+    pub(crate) request: usize,
     pub(crate) answered: bool,
     pace: Pace,
 }
@@ -244,7 +246,8 @@ impl Pipe {
             down: Vec::new(),
             read: 0,
             plain: Vec::new(),
-            sent: false,
+            sent: 0,
+            request: 0,
             answered: false,
             pace,
         }
@@ -267,9 +270,10 @@ impl Pipe {
 
     /// One step of the client; the server follows at once.
     pub(crate) fn step(&mut self) -> Option<Result<(), TlsError>> {
-        if self.client.ready() && !self.sent {
-            assert_eq!(self.client.send(b"ping"), 4);
-            self.sent = true;
+        if let Some(next) = b"ping".get(self.sent..self.sent + 1) {
+            let taken = self.client.send(next);
+            assert_eq!(taken, usize::from(self.client.ready()));
+            self.sent += taken;
         }
         match self.client.poll(NOW) {
             Tls::Write(mut bytes) => {
@@ -297,8 +301,8 @@ impl Pipe {
         if self.server_error.is_none() {
             self.server_error = self.server.process_new_packets().err();
         }
-        let mut request = [0; 16];
-        if std::io::Read::read(&mut self.server.reader(), &mut request).is_ok_and(|n| n > 0) && !self.answered {
+        self.request += std::io::Read::read(&mut self.server.reader(), &mut [0; 16]).unwrap_or(0);
+        if self.request == 4 && !self.answered {
             std::io::Write::write_all(&mut self.server.writer(), b"pong").unwrap();
             self.server.send_close_notify();
             self.answered = true;
@@ -309,8 +313,8 @@ impl Pipe {
     }
 
     fn deliver(&mut self) {
-        if self.client.ready() && !self.sent {
-            // That poll ended the handshake: there is something to send first.
+        if self.client.ready() && self.sent < 4 && self.down.is_empty() {
+            // There is something to send first.
             return;
         }
         let piece = match self.pace {
