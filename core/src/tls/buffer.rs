@@ -8,6 +8,8 @@ pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// Nothing was ever written beyond this.
+    high: usize,
 }
 
 impl Buffer {
@@ -45,8 +47,16 @@ impl Buffer {
         if let Some(front) = bytes.get_mut(..self.end) {
             front.copy_from_slice(self.bytes.get(..self.end).unwrap_or(&[]));
         }
-        self.bytes.zeroize();
+        self.wipe();
         self.bytes = bytes;
+        self.high = self.end;
+    }
+
+    /// Tokens pass through here. Byte by byte, as wiping has to be, so only what was used.
+    fn wipe(&mut self) {
+        if let Some(used) = self.bytes.get_mut(..self.high) {
+            used.zeroize();
+        }
     }
 
     /// The room that is there.
@@ -59,6 +69,9 @@ impl Buffer {
         let fits = n <= self.bytes.len() - self.end;
         if fits {
             self.end += n;
+            if self.end > self.high {
+                self.high = self.end;
+            }
         }
         fits
     }
@@ -79,7 +92,7 @@ impl Buffer {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if let Some(room) = self.room(bytes.len(), 0).get_mut(..bytes.len()) {
             room.copy_from_slice(bytes);
-            self.end += bytes.len();
+            self.filled(bytes.len());
         }
     }
 
@@ -102,15 +115,14 @@ impl Buffer {
     /// Wipes the memory and gives it back, if nothing is in it.
     pub(crate) fn release(&mut self) {
         if self.is_empty() {
-            self.bytes.zeroize();
-            self.bytes = Vec::new();
-            self.clear();
+            self.wipe();
+            *self = Self::default();
         }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        self.wipe();
     }
 }

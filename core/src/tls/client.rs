@@ -371,29 +371,29 @@ impl TlsClient {
         if let Some(request) = heard.request {
             self.adopt(&Arc::new(request));
         }
-        if self.ready {
-            return;
-        }
-        self.evidence.version = self.conn.protocol_version().and_then(|version| match version {
-            ProtocolVersion::TLSv1_2 => Some(Version::Tls12),
-            ProtocolVersion::TLSv1_3 => Some(Version::Tls13),
-            _ => None,
-        });
-        if self.conn.handshake_kind() == Some(HandshakeKind::Resumed) && !self.evidence.resumed {
-            self.evidence.resumed = true;
-            if let Some(first) = self.link.offered() {
-                self.adopt(&first);
+        if !self.ready {
+            self.evidence.version = self.conn.protocol_version().and_then(|version| match version {
+                ProtocolVersion::TLSv1_2 => Some(Version::Tls12),
+                ProtocolVersion::TLSv1_3 => Some(Version::Tls13),
+                _ => None,
+            });
+            if self.conn.handshake_kind() == Some(HandshakeKind::Resumed) && !self.evidence.resumed {
+                self.evidence.resumed = true;
+                if let Some(first) = self.link.offered() {
+                    self.adopt(&first);
+                }
             }
+            self.ready = !self.conn.is_handshaking();
+            self.evidence.finished = self.ready;
         }
-        self.ready = !self.conn.is_handshaking();
-        self.evidence.finished = self.ready;
+        self.link.commit();
     }
 
     fn adopt(&mut self, request: &Arc<Request>) {
         self.evidence.hints.clone_from(&request.hints);
         self.evidence.shown.clone_from(&request.shown);
         (self.evidence.pair, self.evidence.next) = (request.pair, request.next);
-        self.link.learned(Some(Arc::clone(request)));
+        self.link.learned(request);
     }
 
     /// Latches an error, in the words that fit the evidence, and fetches the alert that rustls has for the server.

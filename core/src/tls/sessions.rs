@@ -74,6 +74,9 @@ struct Facts {
     own: Option<Arc<Request>>,
     /// What came with the session that it offered.
     offered: Option<Arc<Request>>,
+    /// Sessions that it received and that are not stored yet.
+    tls12: Option<Tls12ClientSessionValue>,
+    tls13: Vec<Tls13ClientSessionValue>,
 }
 
 impl Link {
@@ -85,9 +88,32 @@ impl Link {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what this connection learned, before a session of it can arrive.
-    pub(crate) fn learned(&self, request: Option<Arc<Request>>) {
-        self.facts().own = request;
+    /// Says what this connection learned.
+    pub(crate) fn learned(&self, request: &Arc<Request>) {
+        self.facts().own = Some(Arc::clone(request));
+    }
+
+    /// Stores the sessions that were received, with what was learned by then. Not earlier: TLS 1.2 renews a session in
+    /// the very call in which it turns out to be resumed.
+    pub(crate) fn commit(&self) {
+        let mut facts = self.facts();
+        let (tls12, tls13) = (facts.tls12.take(), std::mem::take(&mut facts.tls13));
+        let own = facts.own.clone();
+        drop(facts);
+        if tls12.is_none() && tls13.is_empty() {
+            return;
+        }
+        self.edit(|server| {
+            if let Some(value) = tls12 {
+                server.tls12 = Some((value, own.clone()));
+            }
+            for value in tls13 {
+                if server.tls13.len() >= MAX_TICKETS {
+                    server.tls13.pop_front();
+                }
+                server.tls13.push_back((value, own.clone()));
+            }
+        });
     }
 
     /// What the first handshake of the offered session learned.
@@ -119,8 +145,7 @@ impl ClientSessionStore for Link {
     }
 
     fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
-        let own = self.facts().own.clone();
-        self.edit(|server| server.tls12 = Some((value, own)));
+        self.facts().tls12 = Some(value);
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
@@ -134,13 +159,7 @@ impl ClientSessionStore for Link {
     }
 
     fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
-        let own = self.facts().own.clone();
-        self.edit(|server| {
-            if server.tls13.len() >= MAX_TICKETS {
-                server.tls13.pop_front();
-            }
-            server.tls13.push_back((value, own));
-        });
+        self.facts().tls13.push(value);
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {

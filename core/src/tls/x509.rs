@@ -177,20 +177,25 @@ fn attribute(oid: &[u8]) -> String {
 
 /// RFC 4514 section 2.4, and control characters as hexadecimal pairs: the text goes into messages.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    let special = |c: char| matches!(c, '"' | '+' | ',' | ';' | '<' | '>' | '\\');
+    // A server may name hundreds, and hardly any of them needs a second look.
+    let ordinary = |b: u8| b == b' ' || (b.is_ascii_graphic() && !special(char::from(b)));
+    if !text.starts_with([' ', '#']) && !text.ends_with(' ') && text.bytes().all(ordinary) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 8);
     let last = text.chars().count().saturating_sub(1);
     for (at, c) in text.chars().enumerate() {
-        match c {
-            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => out.extend(['\\', c]),
-            ' ' | '#' if at == 0 => out.extend(['\\', c]),
-            ' ' if at == last => out.push_str("\\ "),
-            c if c.is_control() => {
-                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    out.push_str(&format!("\\{byte:02x}"));
-                }
+        if c.is_control() {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                out.push_str(&format!("\\{byte:02x}"));
             }
-            c => out.push(c),
+            continue;
         }
+        if special(c) || (at == 0 && matches!(c, ' ' | '#')) || (at == last && c == ' ') {
+            out.push('\\');
+        }
+        out.push(c);
     }
     out
 }

@@ -51,7 +51,7 @@ fn every_combination_has_its_outcome_and_evidence() {
                     }
                     _ => None,
                 };
-                for resumed in [false, true] {
+                for resumed in [false, true, true] {
                     // A refused session is not resumed.
                     expected.resumed = resumed && error.is_none();
                     let outcome = exchange(&profile, &server, Pace::Whole);

@@ -160,12 +160,22 @@ pub(crate) struct Setup<'a> {
     pub(crate) leaf: &'a Leaf,
     pub(crate) roots: Vec<CertificateDer<'static>>,
     pub(crate) alpn: Vec<Vec<u8>>,
+    /// Whether sessions can be resumed.
+    pub(crate) resume: bool,
 }
 
 impl Setup<'_> {
     pub(crate) fn new(version: &'static SupportedProtocolVersion, ask: Ask) -> Self {
         let world = &*WORLD;
-        Self { version, ask, hints: None, leaf: &world.server, roots: vec![world.ca.der.clone()], alpn: Vec::new() }
+        Self {
+            version,
+            ask,
+            hints: None,
+            leaf: &world.server,
+            roots: vec![world.ca.der.clone()],
+            alpn: Vec::new(),
+            resume: true,
+        }
     }
 
     pub(crate) fn config(self) -> Arc<ServerConfig> {
@@ -192,6 +202,10 @@ impl Setup<'_> {
         let key = PrivateKeyDer::try_from(self.leaf.key.serialize_der()).unwrap();
         let mut config = builder.with_single_cert(vec![self.leaf.der.clone()], key).unwrap();
         config.alpn_protocols = self.alpn;
+        if !self.resume {
+            config.send_tls13_tickets = 0;
+            config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        }
         config.enable_secret_extraction = true;
         Arc::new(config)
     }
@@ -230,11 +244,14 @@ pub(crate) struct Pipe {
     /// So many bytes were read.
     pub(crate) read: usize,
     pub(crate) plain: Vec<u8>,
-    /// So many bytes of `ping` were sent, one at a time between other calls.
+    /// So many bytes of `ping` were sent, one at a time between other calls; 5: the test sends by itself.
     pub(crate) sent: usize,
     pub(crate) request: usize,
     pub(crate) answered: bool,
     pace: Pace,
+    pub(crate) now: Time,
+    /// The byte at this place is changed on its way to the client.
+    pub(crate) spoil: Option<usize>,
 }
 
 impl Pipe {
@@ -250,6 +267,8 @@ impl Pipe {
             request: 0,
             answered: false,
             pace,
+            now: NOW,
+            spoil: None,
         }
     }
 
@@ -275,7 +294,7 @@ impl Pipe {
             assert_eq!(taken, usize::from(self.client.ready()));
             self.sent += taken;
         }
-        match self.client.poll(NOW) {
+        match self.client.poll(self.now) {
             Tls::Write(mut bytes) => {
                 let n = self.server.read_tls(&mut bytes).unwrap_or(bytes.len());
                 // A server that has closed takes nothing in.
@@ -313,7 +332,7 @@ impl Pipe {
     }
 
     fn deliver(&mut self) {
-        if self.client.ready() && self.sent < 4 && self.down.is_empty() {
+        if self.client.ready() && self.sent != 4 && self.down.is_empty() {
             // There is something to send first.
             return;
         }
@@ -328,6 +347,9 @@ impl Pipe {
         assert!(space.len() >= 16_384 + 2048 + 5);
         let n = piece.min(self.down.len()).min(space.len());
         space[..n].copy_from_slice(&self.down[..n]);
+        if let Some(at) = self.spoil.filter(|at| (self.read..self.read + n).contains(at)) {
+            space[at - self.read] ^= 0x10;
+        }
         self.down.drain(..n);
         self.read += n;
         self.client.filled(n);
