@@ -1,5 +1,7 @@
 //! The few facts of an X.509 certificate that choosing and naming one needs: RFC 5280, read and never verified.
 
+use std::borrow::Cow;
+
 use crate::time::Time;
 
 const SEQUENCE: u8 = 0x30;
@@ -140,50 +142,59 @@ pub fn name_text(der: &[u8]) -> String {
 
 fn try_name_text(der: &[u8]) -> Option<String> {
     let mut name = Reader(Reader(der).body(SEQUENCE)?);
-    let mut parts = Vec::new();
+    let mut sets = Vec::new();
     while !name.0.is_empty() {
-        let mut set = Reader(name.body(SET)?);
-        let mut pairs = Vec::new();
+        sets.push(name.body(SET)?);
+    }
+    let mut out = String::with_capacity(der.len());
+    for set in sets.into_iter().rev() {
+        let mut set = Reader(set);
+        let mut between = ",";
         while !set.0.is_empty() {
             let mut pair = Reader(set.body(SEQUENCE)?);
             let oid = pair.body(OID)?;
             let value = pair.any()?;
-            let text = value.text().map_or_else(|| hex(value.whole), |text| escaped(&text));
-            pairs.push(format!("{}={text}", attribute(oid)));
+            if !out.is_empty() {
+                out.push_str(between);
+            }
+            out.push_str(&attribute(oid));
+            out.push('=');
+            match value.text() {
+                Some(text) => escape(&text, &mut out),
+                None => out.push_str(&hex(value.whole)),
+            }
+            between = "+";
         }
-        parts.push(pairs.join("+"));
     }
-    parts.reverse();
-    Some(parts.join(","))
+    Some(out)
 }
 
-fn attribute(oid: &[u8]) -> String {
-    match oid {
-        [0x55, 0x04, 0x03] => "CN".into(),
-        [0x55, 0x04, 0x05] => "serialNumber".into(),
-        [0x55, 0x04, 0x06] => "C".into(),
-        [0x55, 0x04, 0x07] => "L".into(),
-        [0x55, 0x04, 0x08] => "ST".into(),
-        [0x55, 0x04, 0x09] => "STREET".into(),
-        [0x55, 0x04, 0x0a] => "O".into(),
-        [0x55, 0x04, 0x0b] => "OU".into(),
-        [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x01] => "UID".into(),
-        [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19] => "DC".into(),
+fn attribute(oid: &[u8]) -> Cow<'static, str> {
+    Cow::Borrowed(match oid {
+        [0x55, 0x04, 0x03] => "CN",
+        [0x55, 0x04, 0x05] => "serialNumber",
+        [0x55, 0x04, 0x06] => "C",
+        [0x55, 0x04, 0x07] => "L",
+        [0x55, 0x04, 0x08] => "ST",
+        [0x55, 0x04, 0x09] => "STREET",
+        [0x55, 0x04, 0x0a] => "O",
+        [0x55, 0x04, 0x0b] => "OU",
+        [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x01] => "UID",
+        [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19] => "DC",
         // No short name in RFC 4514, but everybody's openssl prints it so.
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01] => "emailAddress".into(),
-        other => oid_text(other),
-    }
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01] => "emailAddress",
+        other => return Cow::Owned(oid_text(other)),
+    })
 }
 
 /// RFC 4514 section 2.4, and control characters as hexadecimal pairs: the text goes into messages.
-fn escaped(text: &str) -> String {
+fn escape(text: &str, out: &mut String) {
     let special = |c: char| matches!(c, '"' | '+' | ',' | ';' | '<' | '>' | '\\');
     // A server may name hundreds, and hardly any of them needs a second look.
     let ordinary = |b: u8| b == b' ' || (b.is_ascii_graphic() && !special(char::from(b)));
     if !text.starts_with([' ', '#']) && !text.ends_with(' ') && text.bytes().all(ordinary) {
-        return text.into();
+        return out.push_str(text);
     }
-    let mut out = String::with_capacity(text.len() + 8);
     let last = text.chars().count().saturating_sub(1);
     for (at, c) in text.chars().enumerate() {
         if c.is_control() {
@@ -197,7 +208,6 @@ fn escaped(text: &str) -> String {
         }
         out.push(c);
     }
-    out
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -229,17 +239,17 @@ struct Element<'a> {
     whole: &'a [u8],
 }
 
-impl Element<'_> {
-    fn text(&self) -> Option<String> {
+impl<'a> Element<'a> {
+    fn text(&self) -> Option<Cow<'a, str>> {
         match self.tag {
             // UTF8String, NumericString, PrintableString, IA5String, VisibleString
-            0x0c | 0x12 | 0x13 | 0x16 | 0x1a => std::str::from_utf8(self.body).ok().map(str::to_owned),
+            0x0c | 0x12 | 0x13 | 0x16 | 0x1a => std::str::from_utf8(self.body).ok().map(Cow::Borrowed),
             // T61String: Latin-1 in practice
-            0x14 => Some(self.body.iter().copied().map(char::from).collect()),
+            0x14 => Some(Cow::Owned(self.body.iter().copied().map(char::from).collect())),
             // BMPString
             0x1e => {
                 let units = self.body.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair));
-                char::decode_utf16(units).collect::<Result<_, _>>().ok()
+                char::decode_utf16(units).collect::<Result<_, _>>().ok().map(Cow::Owned)
             }
             _ => None,
         }

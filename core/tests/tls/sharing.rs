@@ -63,6 +63,8 @@ fn interleaved_connections_keep_their_own_evidence() {
 
 #[test]
 fn threads_may_share_a_profile() {
+    const fn is_send<T: Send>() {}
+    is_send::<TlsClient>();
     let profile = profile(&[&WORLD.right]);
     let servers = [Ask::No, Ask::Required].map(|ask| (ask, Setup::new(&TLS12, ask).config()));
     std::thread::scope(|scope| {

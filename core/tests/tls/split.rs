@@ -131,7 +131,13 @@ fn large_flight(version: &'static SupportedProtocolVersion) {
     assert_eq!(whole.evidence.hints.len(), 301);
     let total = length(&profile, &server);
     assert!(total > 16_384 + 256, "{total}");
-    for at in 1..total {
+    // Every byte is the first of a call once, some eight in one exchange, so that this takes seconds; and alone where
+    // the flight and its second record begin.
+    for first in 1..=2048 {
+        let case = format!("{version:?}, cuts from {first}");
+        same(&exchange(&profile, &server, Pace::Cuts(first, 2048)), &whole, &case);
+    }
+    for at in (1..400).chain(16_000..total) {
         same(&exchange(&profile, &server, Pace::Split(at)), &whole, &format!("{version:?}, split at {at}"));
     }
 }

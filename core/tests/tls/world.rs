@@ -229,6 +229,8 @@ pub(crate) enum Pace {
     Whole,
     /// Two parts, the first of so many bytes.
     Split(usize),
+    /// A first part of so many bytes, and then pieces of so many.
+    Cuts(usize, usize),
     /// Pieces of so many bytes.
     Pieces(usize),
     /// Only so many bytes, then the end of the stream.
@@ -340,6 +342,8 @@ impl Pipe {
             Pace::Whole => usize::MAX,
             Pace::Split(at) if self.read < at => at - self.read,
             Pace::Split(_) => usize::MAX,
+            Pace::Cuts(first, _) if self.read < first => first - self.read,
+            Pace::Cuts(first, step) => step - (self.read - first) % step,
             Pace::Pieces(n) => n,
             Pace::Truncated(at) => at - self.read,
         };
