@@ -86,6 +86,8 @@ pub mod secret;
 pub mod server;
 pub mod time;
 pub mod tls;
+#[cfg(feature = "tls")]
+pub mod wire;
 
 pub use client::*;
 pub use error::{Error, ErrorKind, Failure, Fault};
