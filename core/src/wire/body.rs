@@ -181,6 +181,11 @@ impl Body {
         self.keep_alive && self.is_end()
     }
 
+    /// Whether the connection can serve another request once the response is whole.
+    pub(super) const fn may_keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
     /// The state after one byte of the chunked coding's own (RFC 9112 section 7.1). Line ends are CRLF and nothing
     /// else: a byte that others might read as a line end is an error, so that all read the same chunks.
     fn after(&mut self, byte: u8) -> Result<State, WireError> {
@@ -288,6 +293,11 @@ impl Collector {
         }
         self.content.extend_from_slice(content);
         Ok(())
+    }
+
+    /// The limit, in bytes.
+    pub const fn limit(&self) -> usize {
+        self.limit
     }
 
     /// What was put together.

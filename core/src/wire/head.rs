@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{MAX_FIELDS, MAX_HEAD, MAX_INTERIM, WireError};
+use crate::client::Headers;
 
 /// The status and the fields of a response.
 ///
@@ -95,6 +96,12 @@ impl Head {
             ends.push((name_end, text.len() as u32));
         }
         Ok(Self { status, minor, text: text.into(), ends: ends.into() })
+    }
+}
+
+impl Headers for Head {
+    fn each<'a>(&'a self, name: &str, f: &mut dyn FnMut(&'a [u8])) {
+        self.all(name).for_each(f);
     }
 }
 

@@ -4,28 +4,34 @@
 //! follows. None of them buffers content, and all of them give the same result however the bytes are cut.
 
 mod body;
+mod call;
+mod connection;
+mod exchange;
 mod head;
+mod link;
+mod plain;
 mod request;
+mod transport;
 
 use std::fmt;
 
 pub use body::{Body, Collector, Part, Piece};
+pub use exchange::{Do, Exchange, MAX_DISCARD};
 pub use head::{Head, HeadReader};
+pub use link::{Link, LinkKey, Target};
 pub use request::{CHUNK_END, Framing, LAST_CHUNK, Request, application_field, chunk_head};
 
-/// The largest response head, in bytes with its line ends: what servers and proxies allow for one is 8 to 64 KiB (nginx
-/// 32, Apache 64), and challenges with many scopes are the long ones.
+/// The largest response head, in bytes with its line ends; Python's http.client allows as much for one line. Challenges
+/// with many scopes are the long ones.
 pub const MAX_HEAD: usize = 64 * 1024;
-/// The most field lines in one head or trailer: the limit of Apache and of hyper.
+/// The most field lines in one head or trailer: the limit of hyper and of Python's http.client.
 pub const MAX_FIELDS: usize = 100;
-/// The most interim (1xx) responses before the final one: Go's net/http stops at five too.
+/// The most interim (1xx) responses before the final one: Go's net/http stopped at five too.
 pub const MAX_INTERIM: u8 = 5;
 /// The most bytes of chunk extensions in one body, all chunks together: hyper's limit.
 pub const MAX_EXTENSIONS: usize = 16 * 1024;
 /// The largest trailer section, in bytes: hyper's limit.
 pub const MAX_TRAILERS: usize = 16 * 1024;
-/// The largest token answer, in bytes: containerd and Docker stop at 1 MiB as well.
-pub const MAX_TOKEN_ANSWER: usize = 1024 * 1024;
 
 /// What is wrong with a message. The texts name the rule and hold nothing of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

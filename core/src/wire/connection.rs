@@ -1,0 +1,446 @@
+//! One connection: a request out and its response in, and then the next.
+
+use zeroize::{Zeroize, Zeroizing};
+
+use super::transport::{Io, Transport};
+use super::{Body, CHUNK_END, Framing, Head, HeadReader, LAST_CHUNK, Part, WireError, chunk_head};
+use crate::error::Failure;
+use crate::time::Time;
+use crate::tls::{Evidence, TlsError};
+
+/// The most content in one chunk of an upload, in bytes: with its framing it fills one TLS record.
+const CHUNK: usize = 16 * 1024 - 16;
+
+pub(super) struct Connection {
+    transport: Transport,
+    /// The request's head and form, later the chunk in work: to be sent before anything else.
+    out: Zeroizing<Vec<u8>>,
+    sent: usize,
+    upload: Upload,
+    reading: Reading,
+    /// The method of the request: it says whether the response has content.
+    method: String,
+    /// How much of what the transport shows is content that is lent out.
+    lent: usize,
+    /// The application's bytes found no room: the host has to read or write before they do.
+    blocked: bool,
+    /// A byte of this response came.
+    heard: bool,
+    /// Bytes were written since this request began.
+    written: bool,
+    /// A response was read on this connection before.
+    used: bool,
+    /// Writing failed, or is of no use any more. Reads go on: the reason may still come.
+    deaf: Option<Failure>,
+    /// Reading failed.
+    lost: Option<Failure>,
+    /// It cannot serve another request.
+    broken: bool,
+}
+
+/// The application's body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upload {
+    Nothing,
+    Length(u64),
+    Chunked,
+    Complete,
+}
+
+enum Reading {
+    Idle,
+    Head { reader: HeadReader, begun: Vec<u8> },
+    Body(Body),
+}
+
+/// What the connection came to; the bytes of `Write` and `Content` are shown by [`Connection::bytes`].
+pub(super) enum Event {
+    Write,
+    Read,
+    /// The head was sent: the application's body is next.
+    WantBody,
+    /// The final head: given once.
+    Head(Head),
+    Content,
+    End,
+    Failed(Broken),
+}
+
+/// Why there is no whole response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// A call of the host.
+    Misuse(&'static str),
+    /// The configuration of TLS, in a sentence.
+    Local(String),
+    /// The transport, or the host's socket.
+    Transport(Failure),
+    /// The message.
+    Message(WireError),
+}
+
+impl Connection {
+    pub(super) fn new(transport: Transport) -> Self {
+        Self {
+            transport,
+            out: Zeroizing::default(),
+            sent: 0,
+            upload: Upload::Nothing,
+            reading: Reading::Idle,
+            method: String::new(),
+            lent: 0,
+            blocked: false,
+            heard: false,
+            written: false,
+            used: false,
+            deaf: None,
+            lost: None,
+            broken: false,
+        }
+    }
+
+    /// Begins a request: `bytes` is its head and what the core itself sends as content, `framing` that of the
+    /// application's body behind it. Only for a connection that is new or [reusable](Self::is_reusable).
+    pub(super) fn start(&mut self, method: &str, bytes: &[u8], framing: Framing) {
+        self.out = Zeroizing::new(bytes.to_vec());
+        self.sent = 0;
+        self.upload = match framing {
+            Framing::None => Upload::Nothing,
+            Framing::Length(0) => Upload::Complete,
+            Framing::Length(length) => Upload::Length(length),
+            Framing::Chunked => Upload::Chunked,
+        };
+        self.reading = Reading::Head { reader: HeadReader::new(), begun: Vec::new() };
+        self.method = method.into();
+        (self.lent, self.blocked, self.heard, self.written) = (0, false, false, false);
+    }
+
+    /// Goes on as far as it can without the host.
+    pub(super) fn step(&mut self, now: Time) -> Event {
+        // What comes on a connection that was idle, before anything of the request was written, is no answer to it.
+        let waits = matches!(self.reading, Reading::Head { .. });
+        if waits && self.used && !self.written && !self.is_silent(now) {
+            return self.fail(Broken::Transport(Failure::Reset));
+        }
+        loop {
+            self.flush();
+            let wants_body = self.wants_body();
+            let io = self.transport.poll(now);
+            match (&mut self.reading, io) {
+                (_, Io::Write(_)) => return Event::Write,
+                (Reading::Idle, Io::Content(_)) => {
+                    self.broken = true;
+                    return Event::End;
+                }
+                (Reading::Head { reader, begun }, Io::Content(bytes)) => {
+                    self.heard = true;
+                    let shown = bytes.len();
+                    match read_head(reader, begun, bytes) {
+                        Ok((taken, head)) => {
+                            self.transport.took(taken);
+                            let Some(head) = head else { continue };
+                            return self.head(head);
+                        }
+                        Err(error) => {
+                            self.transport.took(shown);
+                            return self.fail(Broken::Message(error));
+                        }
+                    }
+                }
+                (Reading::Body(_), Io::Content(_)) if self.lent > 0 => return Event::Content,
+                (Reading::Body(body), Io::Content(bytes)) => {
+                    let found = body.next(bytes);
+                    match found.map(|piece| (piece.consumed, piece.part)) {
+                        Ok((_, Part::Data(range))) => {
+                            self.transport.took(range.start);
+                            self.lent = range.len();
+                            return Event::Content;
+                        }
+                        Ok((consumed, Part::More)) => self.transport.took(consumed),
+                        Ok((consumed, Part::End)) => {
+                            self.transport.took(consumed);
+                            return self.end(now);
+                        }
+                        Err(error) => return self.fail(Broken::Message(error)),
+                    }
+                }
+                (Reading::Body(body), io) if body.is_end() => {
+                    let gone = !matches!(io, Io::Read);
+                    self.broken |= gone;
+                    return self.end(now);
+                }
+                (_, Io::Read) if wants_body => return Event::WantBody,
+                (_, Io::Read) => return Event::Read,
+                (_, Io::Closed) => return self.closed(None),
+                (_, Io::Failed(TlsError::Misuse(what))) => {
+                    let what = *what;
+                    return self.fail(Broken::Misuse(what));
+                }
+                (_, Io::Failed(error)) if error.is_local() => {
+                    let what = error.what();
+                    return self.fail(Broken::Local(what));
+                }
+                (_, Io::Failed(error)) => {
+                    let failure = error.failure();
+                    return self.closed(Some(failure));
+                }
+            }
+        }
+    }
+
+    /// The bytes that the last [`Event`] spoke of.
+    pub(super) fn bytes(&mut self, now: Time) -> &[u8] {
+        let lent = self.lent;
+        match self.transport.poll(now) {
+            Io::Content(bytes) => bytes.get(..lent).unwrap_or(bytes),
+            Io::Write(bytes) => bytes,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        self.transport.space()
+    }
+
+    pub(super) fn filled(&mut self, n: usize) {
+        self.blocked = false;
+        self.transport.filled(n);
+    }
+
+    pub(super) fn wrote(&mut self, n: usize) {
+        self.blocked = false;
+        self.written |= n > 0;
+        self.transport.wrote(n);
+    }
+
+    /// Content that was lent is done with. False: so much was not lent.
+    pub(super) fn took(&mut self, n: usize) -> bool {
+        let Some(left) = self.lent.checked_sub(n) else { return false };
+        self.lent = left;
+        self.transport.took(n);
+        true
+    }
+
+    /// Takes bytes of the application's body, as many as there is room for; `last`: none come behind these.
+    pub(super) fn body(&mut self, content: &[u8], last: bool) -> Result<usize, &'static str> {
+        self.flush();
+        let taken = match self.upload {
+            Upload::Nothing | Upload::Complete if content.is_empty() => return Ok(0),
+            Upload::Nothing | Upload::Complete => return Err("the body is longer than was announced"),
+            Upload::Length(left) if content.len() as u64 > left => {
+                return Err("the body is longer than was announced");
+            }
+            Upload::Length(left) if last && (content.len() as u64) < left => {
+                return Err("the body is shorter than was announced");
+            }
+            Upload::Length(_) | Upload::Chunked if !self.out.is_empty() => 0,
+            Upload::Length(left) => {
+                let taken = self.transport.send(content);
+                let left = left.saturating_sub(taken as u64);
+                self.upload = if left == 0 { Upload::Complete } else { Upload::Length(left) };
+                taken
+            }
+            Upload::Chunked => {
+                let taken = content.len().min(CHUNK);
+                // One buffer for the chunk and its framing, so that it is one record.
+                if taken > 0 {
+                    chunk_head(taken, &mut self.out);
+                    self.out.extend_from_slice(content.get(..taken).unwrap_or_default());
+                    self.out.extend_from_slice(CHUNK_END);
+                }
+                if last && taken == content.len() {
+                    self.out.extend_from_slice(LAST_CHUNK);
+                    self.upload = Upload::Complete;
+                }
+                self.flush();
+                taken
+            }
+        };
+        self.blocked = taken == 0 && !content.is_empty();
+        Ok(taken)
+    }
+
+    /// The host's socket failed. Where it failed to write, reads go on: the server may have said why.
+    pub(super) fn host_failed(&mut self, now: Time, failure: Failure) {
+        self.broken = true;
+        let writes = self.deaf.is_none() && matches!(self.transport.poll(now), Io::Write(_));
+        if writes && failure != Failure::Timeout {
+            self.stop_writing(failure);
+        } else {
+            self.lost = Some(failure);
+            self.transport.filled(0);
+        }
+    }
+
+    /// Whether another request may follow: what came before is whole and nothing came behind it.
+    pub(super) fn is_reusable(&self) -> bool {
+        let idle = matches!(self.reading, Reading::Idle);
+        idle && !self.broken && self.deaf.is_none() && self.out.is_empty()
+    }
+
+    /// Whether nothing came in while it was idle.
+    pub(super) fn is_quiet(&mut self, now: Time) -> bool {
+        self.broken |= !self.is_silent(now);
+        self.is_reusable()
+    }
+
+    fn is_silent(&mut self, now: Time) -> bool {
+        matches!(self.transport.poll(now), Io::Read | Io::Write(_))
+    }
+
+    /// Whether the rest of the response is worth reading, so that the connection can be used again: it can, and no more
+    /// than `most` bytes are to come as far as that is known.
+    pub(super) fn is_worth_reading(&self, most: usize) -> bool {
+        let short = |body: &Body| body.may_keep_alive() && body.left().is_none_or(|left| left <= most as u64);
+        !self.broken && self.reading().is_some_and(short)
+    }
+
+    /// The rest of the response is not read.
+    pub(super) const fn give_up(&mut self) {
+        self.broken = true;
+    }
+
+    /// Whether nothing has come yet for this request on a connection that had served others: the server may have closed
+    /// it before it saw the request.
+    pub(super) const fn may_be_stale(&self) -> bool {
+        self.used && !self.heard
+    }
+
+    /// Whether the server can have seen something of this request.
+    pub(super) const fn was_written(&self) -> bool {
+        self.written
+    }
+
+    /// Whether an earlier request was answered on this connection.
+    pub(super) const fn was_used(&self) -> bool {
+        self.used
+    }
+
+    /// The body that is being read.
+    pub(super) const fn reading(&self) -> Option<&Body> {
+        match &self.reading {
+            Reading::Body(body) => Some(body),
+            _ => None,
+        }
+    }
+
+    pub(super) fn evidence(&self) -> Option<&Evidence> {
+        self.transport.evidence()
+    }
+
+    /// Says goodbye; bytes may have to be written after it.
+    pub(super) fn close(&mut self) {
+        self.broken = true;
+        self.reading = Reading::Idle;
+        self.out.zeroize();
+        self.transport.close();
+    }
+
+    /// Whether goodbye is still to be written.
+    pub(super) fn is_closing(&mut self, now: Time) -> bool {
+        self.deaf.is_none() && matches!(self.transport.poll(now), Io::Write(_))
+    }
+
+    /// Gives memory back, before it is put aside.
+    pub(super) fn release(&mut self) {
+        self.transport.release();
+    }
+
+    fn flush(&mut self) {
+        if self.deaf.is_some() {
+            self.sent = self.out.len();
+        }
+        while let Some(rest) = self.out.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match self.transport.send(rest) {
+                0 => return,
+                taken => self.sent += taken,
+            }
+        }
+        if !self.out.is_empty() {
+            self.out.zeroize();
+            self.sent = 0;
+        }
+    }
+
+    fn stop_writing(&mut self, failure: Failure) {
+        self.deaf = self.deaf.or(Some(failure));
+        self.transport.write_failed();
+    }
+
+    fn wants_body(&self) -> bool {
+        let open = matches!(self.upload, Upload::Length(_) | Upload::Chunked);
+        let unanswered = matches!(self.reading, Reading::Head { .. });
+        open && unanswered && self.out.is_empty() && !self.blocked && self.deaf.is_none()
+    }
+
+    fn head(&mut self, head: Head) -> Event {
+        if matches!(self.upload, Upload::Length(_) | Upload::Chunked) || !self.out.is_empty() {
+            // The server answers before it has the request. It does not want the rest, and without that the connection
+            // is of no further use.
+            self.broken = true;
+            self.stop_writing(Failure::Reset);
+        }
+        match Body::new(&self.method, &head) {
+            Ok(body) => {
+                self.reading = Reading::Body(body);
+                Event::Head(head)
+            }
+            Err(error) => self.fail(Broken::Message(error)),
+        }
+    }
+
+    fn end(&mut self, now: Time) -> Event {
+        let keeps = self.reading().is_some_and(Body::keeps_alive);
+        // Bytes that nobody asked for would be read as the next response.
+        self.broken |= !keeps || !self.is_silent(now);
+        self.used = true;
+        self.reading = Reading::Idle;
+        Event::End
+    }
+
+    /// The stream ended: properly, or with what TLS makes of it.
+    fn closed(&mut self, tls: Option<Failure>) -> Event {
+        self.broken = true;
+        let lost = self.lost.filter(|lost| *lost != Failure::Reset);
+        match &mut self.reading {
+            Reading::Idle => Event::End,
+            Reading::Body(_) if lost.is_some() => self.fail(Broken::Transport(lost.unwrap_or(Failure::Reset))),
+            Reading::Body(body) if tls.is_none() && self.lost.is_none() => match body.close() {
+                Ok(()) => {
+                    self.reading = Reading::Idle;
+                    Event::End
+                }
+                Err(error) => self.fail(Broken::Message(error)),
+            },
+            // A body up to the end of the connection is not ended by a failure.
+            Reading::Body(_) => self.fail(Broken::Message(WireError::Truncated)),
+            Reading::Head { .. } => self.fail(Broken::Transport(lost.or(tls).or(self.deaf).unwrap_or(Failure::Reset))),
+        }
+    }
+
+    fn fail(&mut self, broken: Broken) -> Event {
+        self.broken = true;
+        Event::Failed(broken)
+    }
+}
+
+/// Reads a head whose beginning may have been put by; gives how much of `bytes` belongs to it.
+fn read_head(reader: &mut HeadReader, begun: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<Head>), WireError> {
+    let before = begun.len();
+    if before == 0 {
+        let (consumed, head) = reader.read(bytes)?;
+        if head.is_some() {
+            return Ok((consumed, head));
+        }
+        begun.extend_from_slice(bytes.get(consumed..).unwrap_or_default());
+        return Ok((bytes.len(), None));
+    }
+    begun.extend_from_slice(bytes);
+    let (consumed, head) = reader.read(begun)?;
+    if head.is_some() {
+        begun.clear();
+        return Ok((consumed.saturating_sub(before), head));
+    }
+    begun.drain(..consumed);
+    Ok((bytes.len(), None))
+}
