@@ -55,7 +55,7 @@
 //!
 //! Each is usable alone. **a**, [`client`]: HTTP messages, for hosts with an HTTP client of their own. **b**, [`tls`]:
 //! TLS, bytes in and bytes out, without an agent. **c**, `wire`: a flow over sockets that the host gives, with TLS and
-//! HTTP/1.1 in between. The vocabulary of all three: [`origin`], [`reference`], [`challenge`], [`scope`], [`secret`],
+//! HTTP/1.1 in between. The vocabulary of all three: [`origin`], [`mod@reference`], [`challenge`], [`scope`], [`secret`],
 //! [`time`], [`error`].
 //!
 //! # Features

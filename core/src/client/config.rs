@@ -250,6 +250,7 @@ impl Config {
             try_pairs: whose.is_some_and(|host| host.try_pairs),
             skip_verify: host.is_some_and(|host| host.skip_verify),
             alpn: host.map(|host| host.alpn.clone()).unwrap_or_default(),
+            ..Settings::default()
         })
     }
 }
