@@ -71,6 +71,10 @@ pub enum ErrorKind {
     Method,
     /// Local: a header field of a host entry that cannot be sent, or that is not for the configuration to set.
     Header(String),
+    /// Local: a header field of the application that cannot be sent, or that is not the application's to set.
+    Field(&'static str),
+    /// Local: the request has to be sent again, and the application cannot read its body a second time.
+    BodyGone,
     /// Local: a user name with a colon cannot be sent by Basic (RFC 7617 section 2).
     UserHoldsColon,
     /// Local: a user without a password, facing Basic.
@@ -187,6 +191,8 @@ impl Error {
             | ErrorKind::Url(_)
             | ErrorKind::Method
             | ErrorKind::Header(_)
+            | ErrorKind::Field(_)
+            | ErrorKind::BodyGone
             | ErrorKind::UserHoldsColon
             | ErrorKind::NoPassword { .. }
             | ErrorKind::WrongKind { .. }
@@ -220,6 +226,8 @@ impl Error {
             ErrorKind::Url(flaw) => format!("the URL {flaw}"),
             ErrorKind::Method => "the method is no HTTP token".into(),
             ErrorKind::Header(name) => format!("the header field {name:?} of a host entry cannot be sent"),
+            ErrorKind::Field(what) => format!("a header field of the application is refused: {what}"),
+            ErrorKind::BodyGone => "the request has to be sent again and its body cannot be read twice".into(),
             ErrorKind::UserHoldsColon => "the user name holds a colon, which Basic cannot carry".into(),
             ErrorKind::NoPassword { user } => format!("the registry wants a password and {user} has none"),
             ErrorKind::WrongKind { have } => format!("the registry wants a password and the configuration has {have}"),
@@ -265,6 +273,8 @@ impl Error {
             ErrorKind::Header(_) => {
                 "Use a token as the name, visible text as the value, and credentials for Authorization.".into()
             }
+            ErrorKind::Field(_) => "Leave framing and credentials to the library, and send visible text.".into(),
+            ErrorKind::BodyGone => "Send the body from something that can be rewound, or ask for a token first.".into(),
             ErrorKind::UserHoldsColon => "Use a user name without a colon, or ask for POST (password_post).".into(),
             ErrorKind::NoPassword { .. } => "Configure a password, or an identity token, for this registry.".into(),
             ErrorKind::WrongKind { .. } => "Configure user and password for this registry.".into(),
@@ -287,7 +297,7 @@ impl Error {
             ErrorKind::TokenMalformed(_) | ErrorKind::TokenNowhere { .. } => {
                 "Check that the realm of the registry's challenge is its token endpoint.".into()
             }
-            ErrorKind::Network { failure, evidence } => network_remedy(*failure, evidence.as_deref()).into(),
+            ErrorKind::Network { failure, evidence } => network_remedy(*failure, evidence.as_deref()),
             ErrorKind::Denied(reason) => reason.remedy().into(),
             ErrorKind::Ask { line, .. } => format!("If you trust it, add to the configuration: {line}"),
             ErrorKind::Address(_) => {
@@ -296,6 +306,9 @@ impl Error {
         }
     }
 }
+
+/// So many issuers of a server's CertificateRequest are named; it may name hundreds.
+const MAX_HINTS: usize = 3;
 
 fn network_what(failure: Failure, evidence: Option<&Evidence>) -> String {
     let base = match failure {
@@ -309,17 +322,22 @@ fn network_what(failure: Failure, evidence: Option<&Evidence>) -> String {
         Failure::AddressRefused => "no address of this host is allowed for this hop",
     };
     let Some(evidence) = evidence else { return base.into() };
-    let mut text = base.to_string();
-    if let Some(alert) = evidence.alert {
-        text.push_str(&format!(" (alert {alert})"));
+    let mut text = evidence.problem.as_ref().map_or_else(|| base.to_string(), |(what, _)| what.clone());
+    if !matches!(failure, Failure::CertificateRequired | Failure::CertificateRejected) {
+        return text;
     }
     if !evidence.hints.is_empty() {
-        text.push_str(&format!("; it asked for one issued by {}", evidence.hints.join(" or ")));
+        let named: Vec<&str> = evidence.hints.iter().take(MAX_HINTS).map(String::as_str).collect();
+        let more = evidence.hints.len().saturating_sub(MAX_HINTS);
+        text.push_str(&format!("; it asked for one issued by {}", named.join(" or ")));
+        if more > 0 {
+            text.push_str(&format!(" or {more} others"));
+        }
     }
     match &evidence.shown {
         Shown::NotAsked => {}
         Shown::NoPair => text.push_str("; none is configured for it"),
-        Shown::NoneFits(pairs) => text.push_str(&format!("; none was sent: {}", pairs.join("; "))),
+        Shown::NoneFits(pairs) => text.push_str(&format!("; {}; none was sent", pairs.join("; "))),
         Shown::Pair { label, issuer } => text.push_str(&format!("; {label}, issued by {issuer}, was sent")),
     }
     if evidence.resumed {
@@ -328,16 +346,22 @@ fn network_what(failure: Failure, evidence: Option<&Evidence>) -> String {
     text
 }
 
-fn network_remedy(failure: Failure, evidence: Option<&Evidence>) -> &'static str {
+fn network_remedy(failure: Failure, evidence: Option<&Evidence>) -> String {
+    if let (Failure::CertificateRequired, Some(Shown::NoPair)) = (failure, evidence.map(|evidence| &evidence.shown)) {
+        return "Configure a client certificate and key for this origin, or a pair that lends the registry's to it."
+            .into();
+    }
+    if let Some((_, remedy)) = evidence.and_then(|evidence| evidence.problem.as_ref()) {
+        return remedy.clone();
+    }
     match failure {
         Failure::Connect | Failure::Timeout | Failure::Reset => {
             "Check that the server runs and can be reached from here."
         }
         Failure::ServerCertificate => "Give the certificate authority that issued the server's certificate (ca).",
-        Failure::CertificateRequired => match evidence.map(|evidence| &evidence.shown) {
-            Some(Shown::NoneFits(_)) => "Configure a certificate issued by an authority that the server names.",
-            _ => "Configure a client certificate and key for this origin, or a pair that lends the registry's to it.",
-        },
+        Failure::CertificateRequired => {
+            "Configure a client certificate and key for this origin, from an issuer that the server names."
+        }
         Failure::CertificateRejected => {
             "Check that the server trusts the certificate's issuer and that it has not expired."
         }
@@ -346,6 +370,7 @@ fn network_remedy(failure: Failure, evidence: Option<&Evidence>) -> &'static str
             "If this address is meant, give leave to it: local = true on the pair or the host entry."
         }
     }
+    .into()
 }
 
 impl fmt::Display for Error {

@@ -418,6 +418,7 @@ impl TlsClient {
         }
         // A signer's error is known already, and rustls's is only its echo.
         let error = self.error.take().unwrap_or(error);
+        self.evidence.problem = Some((error.what(), error.remedy().into()));
         self.error = Some(error);
         // While there is something to send, rustls gives that out before it looks at any input.
         while self.conn.wants_write() && !self.mute {

@@ -58,6 +58,8 @@ pub struct Evidence {
     pub late: bool,
     /// The fatal alert that the server sent, RFC 8446 section 6.
     pub alert: Option<u8>,
+    /// How the connection failed, in the words of the TLS stack: what happened, and what to do.
+    pub problem: Option<(String, String)>,
 }
 
 impl Default for Evidence {
@@ -73,6 +75,7 @@ impl Default for Evidence {
             accepted: false,
             late: false,
             alert: None,
+            problem: None,
         }
     }
 }
