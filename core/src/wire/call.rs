@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::connection::Connection;
 use super::transport::Transport;
-use super::{Framing, Link, LinkKey, Request};
+use super::{Framing, Link, LinkKey, Request, Sent};
 use crate::client::hop::Hop;
 use crate::client::{self, Agent, Dial, Outgoing, Want};
 use crate::error::{Error, ErrorKind};
@@ -31,6 +31,8 @@ pub(super) struct Call {
     pub(super) fresh: bool,
     /// How many identities were rejected.
     pub(super) skip: usize,
+    /// The same for people.
+    pub(super) about: Sent,
 }
 
 impl Call {
@@ -85,6 +87,7 @@ impl Call {
             want: out.answer,
             fresh: false,
             skip: 0,
+            about: Sent::about(out),
         })
     }
 

@@ -58,7 +58,7 @@ use std::fmt;
 use std::task::Waker;
 
 use super::call::Call;
-use super::{Collector, Framing, Head, Link, Target, application_field};
+use super::{Collector, Framing, Head, Link, Sent, Target, application_field};
 use crate::client::{Agent, Dial, Flow, Found, HelperFailure, Query, Referrer, Step, Waiting};
 use crate::error::{Error, ErrorKind, Failure};
 use crate::secret::Secret;
@@ -131,6 +131,7 @@ pub struct Exchange {
     head: Option<Head>,
     /// What the flow was told as a failure, in better words.
     cause: Option<Error>,
+    sent: Vec<Sent>,
     error: Option<Error>,
 }
 
@@ -189,6 +190,7 @@ impl Exchange {
             dialed: None,
             head: None,
             cause: None,
+            sent: Vec::new(),
             error: None,
         }
     }
@@ -297,7 +299,7 @@ impl Exchange {
             self.stage = Stage::Leave;
         } else {
             self.live = Some(link);
-            self.begin();
+            self.begin(now);
         }
     }
 
@@ -406,6 +408,11 @@ impl Exchange {
         let mut link = self.idle.take()?;
         link.connection.release();
         Some(link)
+    }
+
+    /// The requests that went out so far, in order, and what came of them.
+    pub fn sent(&self) -> &[Sent] {
+        &self.sent
     }
 
     /// The head of the application's answer, once it is there.

@@ -11,6 +11,7 @@ mod head;
 mod link;
 mod plain;
 mod request;
+mod sent;
 mod transport;
 
 use std::fmt;
@@ -20,6 +21,7 @@ pub use exchange::{Do, Exchange, MAX_DISCARD};
 pub use head::{Head, HeadReader};
 pub use link::{Link, LinkKey, Target};
 pub use request::{CHUNK_END, Framing, LAST_CHUNK, Request, application_field, chunk_head};
+pub use sent::Sent;
 
 /// The largest response head, in bytes with its line ends; Python's http.client allows as much for one line. Challenges
 /// with many scopes are the long ones.

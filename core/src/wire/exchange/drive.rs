@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Failure};
 use crate::time::Time;
 use crate::wire::call::Call;
 use crate::wire::connection::{Broken, Event};
-use crate::wire::{Collector, Framing, Head, WireError};
+use crate::wire::{Collector, Framing, Head, Sent, WireError};
 
 impl Exchange {
     /// One step without the host; what is wanted of the host, if that is all.
@@ -85,7 +85,7 @@ impl Exchange {
         };
         let usable = live.connection.is_quiet(now);
         if usable && call.fits(live) && self.flow.dial(live.dial).is_ok() {
-            self.begin();
+            self.begin(now);
         } else if usable {
             self.idle = self.live.take();
             self.stage = Stage::Close;
@@ -96,8 +96,10 @@ impl Exchange {
     }
 
     /// Begins to send the request.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, now: Time) {
         if let (Some(call), Some(live)) = (&self.call, &mut self.live) {
+            let reused = live.connection.was_used();
+            self.sent.push(Sent { reused, begun: now, ..call.about.clone() });
             live.connection.start(&call.method, &call.bytes, call.framing);
             if call.framing != Framing::None && self.begun {
                 (self.begun, self.again) = (false, true);
@@ -108,6 +110,7 @@ impl Exchange {
 
     /// The final head came.
     fn heard(&mut self, now: Time, waker: &Waker, head: Head) {
+        self.note(now, Some(head.status()));
         let (Some(call), Some(live)) = (&mut self.call, &mut self.live) else { return };
         // The server's word for a connection that it had given up while this side held it for idle (RFC 9110 section
         // 15.5.9).
@@ -183,6 +186,7 @@ impl Exchange {
 
     /// The response is whole.
     fn ended(&mut self, now: Time) {
+        self.note(now, None);
         match std::mem::replace(&mut self.stage, Stage::Ask) {
             Stage::Collect(head, collector) => {
                 let evidence = self.live.as_ref().and_then(|live| live.connection.evidence());
@@ -196,6 +200,7 @@ impl Exchange {
 
     /// There will be no whole response on this connection.
     fn broke(&mut self, now: Time, broken: Broken) {
+        self.note(now, None);
         let stage = std::mem::replace(&mut self.stage, Stage::Ask);
         if matches!(stage, Stage::Discard(_)) {
             return;
@@ -254,6 +259,15 @@ impl Exchange {
         self.flow.failed(now, Failure::Tls, evidence);
         self.cause = Some(cause);
         self.stage = Stage::Ask;
+    }
+
+    /// Writes down what came of the request that is under way.
+    fn note(&mut self, now: Time, status: Option<u16>) {
+        let (Some(sent), Some(live)) = (self.sent.last_mut(), &mut self.live) else { return };
+        sent.status = status.or(sent.status);
+        sent.ended = Some(now);
+        sent.evidence = live.connection.evidence().cloned();
+        sent.trouble = live.connection.trouble(now);
     }
 
     pub(super) fn misuse(&mut self, what: &'static str) {
