@@ -1,0 +1,274 @@
+//! The host's side of an exchange: one loop, which answers each value with what it asks for.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant, SystemTime};
+
+use regauth::tls::{Evidence, ServerFlaw, Shown, TlsError};
+use regauth::wire::{Do, Exchange, Head};
+use regauth::{Agent, ErrorKind as Kind, Failure as Lost, Hop, Origin, Time};
+
+use crate::failure::{Failure, identity_option};
+use crate::net;
+use crate::pool::{Pool, Socket, Turn};
+use crate::proxy::Proxies;
+use crate::table::{Row, clause};
+
+/// For the head of an answer, token request and redirects included, however slowly its bytes come.
+const HEAD_LIMIT: Duration = Duration::from_secs(120);
+
+/// What all pulls share.
+pub(crate) struct Host {
+    pub(crate) agent: Agent,
+    pub(crate) timeout: Duration,
+    pub(crate) explain: bool,
+    proxies: Proxies,
+    pool: Pool,
+    rows: Mutex<Vec<Row>>,
+    transcripts: Mutex<String>,
+}
+
+/// Where an answer goes.
+pub(crate) trait Sink {
+    /// The head of the application's answer.
+    fn head(&mut self, head: &Head) -> Result<(), Failure>;
+    /// The next bytes of its content.
+    fn body(&mut self, bytes: &[u8]) -> Result<(), Failure>;
+}
+
+/// How an exchange ended.
+pub(crate) enum End {
+    /// The answer is whole; what its connection showed.
+    Whole(Option<Box<Row>>),
+    /// The connection broke; before or in the answer's content.
+    Broken(Failure),
+}
+
+pub(crate) fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Wakes the thread that waits for another's token.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl Host {
+    pub(crate) fn new(agent: Agent, proxies: Proxies, timeout: Duration, explain: bool) -> Self {
+        Self {
+            agent,
+            timeout,
+            explain,
+            proxies,
+            pool: Pool::default(),
+            rows: Mutex::default(),
+            transcripts: Mutex::default(),
+        }
+    }
+
+    /// The rows so far, in the order in which their requests began.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        rows.sort_by_key(|row| (row.pull, row.begun));
+        rows
+    }
+
+    /// The transcripts so far.
+    pub(crate) fn transcripts(&self) -> String {
+        self.transcripts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs an exchange to its end.
+    pub(crate) fn run(&self, pull: u32, mut exchange: Exchange, sink: &mut dyn Sink) -> Result<End, Failure> {
+        let result = self.drive(&mut exchange, sink);
+        let rows = rows(pull, &exchange);
+        let last = rows.last().cloned();
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
+        if self.explain {
+            let mut transcripts = self.transcripts.lock().unwrap_or_else(PoisonError::into_inner);
+            _ = exchange.explain(&mut *transcripts);
+        }
+        match result {
+            Ok(()) => Ok(End::Whole(last.map(Box::new))),
+            Err(Stop::Sink(failure)) => Err(failure),
+            Err(Stop::Exchange(error, detail)) => {
+                let failure = explained(&error, detail, last.as_ref());
+                let broken =
+                    matches!(error.kind(), Kind::Network { failure: Lost::Reset | Lost::Timeout | Lost::Connect, .. });
+                if broken { Ok(End::Broken(failure)) } else { Err(failure) }
+            }
+        }
+    }
+
+    fn drive(&self, exchange: &mut Exchange, sink: &mut dyn Sink) -> Result<(), Stop> {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut socket: Option<Socket<'_>> = None;
+        let mut detail = None;
+        let (begun, mut headed) = (Instant::now(), false);
+        loop {
+            let now = now();
+            match exchange.poll(now, &waker) {
+                Do::Connect(target) => {
+                    let (origin, pooled) = (target.origin.clone(), target.pooled);
+                    let proxy = self.proxies.of(&origin);
+                    let key = target.key(proxy.is_some());
+                    match self.pool.take(&key, pooled) {
+                        Turn::Pooled(link, kept) => {
+                            socket = Some(kept);
+                            exchange.connected(now, Some(*link));
+                        }
+                        Turn::New(lease) => match net::connect(exchange, &origin, proxy, self.timeout) {
+                            Ok(stream) => {
+                                socket = Some(lease.socket(stream));
+                                exchange.connected(self::now(), None);
+                            }
+                            Err(no) => {
+                                if let Some(refused) = no.refused {
+                                    return Err(Stop::Exchange(refused, None));
+                                }
+                                detail = Some(no.detail).filter(|detail| !detail.is_empty());
+                                exchange.failed(self::now(), no.lost);
+                            }
+                        },
+                    }
+                }
+                Do::Write(bytes) => match stream(&mut socket).and_then(|stream| stream.write(bytes)) {
+                    Ok(0) => exchange.failed(now, Lost::Reset),
+                    Ok(n) => exchange.wrote(n),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => exchange.failed(now, net::lost(&error)),
+                },
+                Do::Read if !headed && begun.elapsed() > HEAD_LIMIT => exchange.failed(now, Lost::Timeout),
+                Do::Read => match stream(&mut socket).and_then(|stream| stream.read(exchange.space())) {
+                    Ok(n) => exchange.filled(n),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => exchange.failed(now, net::lost(&error)),
+                },
+                Do::Head(head) => {
+                    headed = true;
+                    sink.head(head).map_err(Stop::Sink)?;
+                    exchange.took_head();
+                    if let Some(socket) = &socket {
+                        socket.answered();
+                    }
+                }
+                Do::Body(bytes) => {
+                    let length = bytes.len();
+                    sink.body(bytes).map_err(Stop::Sink)?;
+                    exchange.took(length);
+                }
+                Do::Wait { until, .. } => thread::park_timeout(Duration::from_millis(until.since(now).min(30_000))),
+                Do::Close => {
+                    keep(exchange, socket.take());
+                    exchange.closed();
+                }
+                Do::Done => {
+                    keep(exchange, socket.take());
+                    return Ok(());
+                }
+                Do::Failed(error) => return Err(Stop::Exchange(error.clone(), detail)),
+                // Passwords are configured before the start, and nothing is uploaded.
+                _ => exchange.failed(now, Lost::Connect),
+            }
+        }
+    }
+}
+
+/// Why the loop was left.
+enum Stop {
+    Sink(Failure),
+    Exchange(regauth::Error, Option<String>),
+}
+
+fn stream<'s>(socket: &'s mut Option<Socket<'_>>) -> std::io::Result<&'s mut TcpStream> {
+    socket.as_mut().map(|socket| &mut socket.stream).ok_or_else(|| ErrorKind::NotConnected.into())
+}
+
+fn keep(exchange: &mut Exchange, socket: Option<Socket<'_>>) {
+    if let (Some(link), Some(socket)) = (exchange.take_link(), socket) {
+        socket.keep(link);
+    }
+}
+
+/// The error, with what the connection says about certificates where a server refused over HTTP.
+fn explained(error: &regauth::Error, detail: Option<String>, last: Option<&Row>) -> Failure {
+    let row = last.filter(|row| error.origin().map(Origin::to_string).as_deref() == Some(&row.origin));
+    let mut failure = Failure::of(error, detail.as_deref());
+    let trouble = row.and_then(|row| row.trouble.as_ref());
+    if let (Kind::Network { failure: Lost::ServerCertificate | Lost::Tls, .. }, Some(trouble)) = (error.kind(), trouble)
+    {
+        let place = row.map(|row| format!(" ({} at {})", row.hop, row.origin)).unwrap_or_default();
+        failure.what = format!("{}{place}", trouble.what());
+        if !matches!(trouble, TlsError::Server(ServerFlaw::Untrusted)) {
+            failure.todo = trouble.remedy().into();
+        }
+        return failure;
+    }
+    let (Kind::TokenRefused { .. }, Some(row)) = (error.kind(), row) else { return failure };
+    let Some(text) = clause(row.configured.as_deref(), row.evidence.as_ref()) else { return failure };
+    if row.authorization.is_none() || !matches!(row.status, Some(401)) {
+        failure.what = format!("{}; {text}", failure.what);
+    }
+    let shown = row.evidence.as_ref().map(|evidence| &evidence.shown);
+    if matches!(row.status, Some(400 | 403 | 421 | 495 | 496)) && matches!(shown, Some(Shown::NoPair)) {
+        failure.todo = identity_option(row.hop, &row.origin);
+    }
+    failure
+}
+
+fn rows(pull: u32, exchange: &Exchange) -> Vec<Row> {
+    let row = |sent: &regauth::wire::Sent| Row {
+        pull,
+        hop: sent.hop,
+        method: sent.method.clone(),
+        origin: sent.url.origin().to_string(),
+        path: sent.url.path().to_string(),
+        trouble: sent.trouble.clone(),
+        configured: sent.identity.clone(),
+        evidence: sent.evidence.clone(),
+        authorization: sent.authorization,
+        reused: sent.reused,
+        status: sent.status,
+        begun: sent.begun.0,
+        millis: sent.ended.unwrap_or(sent.begun).since(sent.begun),
+    };
+    exchange.sent().iter().map(row).collect()
+}
+
+/// Whether the server asked for a certificate that it did not get, or refused the one that it got, and said so by HTTP:
+/// nginx by 400 with a text, or 495 and 496; Apache by 403, Caddy by 421. Gives the sentence and what to do.
+pub(crate) fn refused_over_http(
+    status: u16,
+    body: &str,
+    evidence: Option<&Evidence>,
+    hop: Hop,
+    origin: Option<&str>,
+) -> Option<(String, String)> {
+    let shown = evidence.map(|evidence| &evidence.shown);
+    let missing = status == 496 || (status == 400 && body.contains("No required SSL certificate was sent"));
+    let refused = status == 495 || (status == 400 && body.contains("The SSL certificate error"));
+    let perhaps = matches!(status, 403 | 421) && matches!(shown, Some(Shown::NoPair | Shown::NoneFits(_)));
+    if missing || perhaps {
+        let todo = if matches!(shown, Some(Shown::NoneFits(_))) {
+            "Give a certificate of an issuer that the server names.".to_string()
+        } else {
+            identity_option(hop, origin.unwrap_or("ORIGIN"))
+        };
+        return Some((format!("the server requires a client certificate, and says so with {status}"), todo));
+    }
+    if refused {
+        return Some((
+            format!("the server refused the client certificate, and says so with {status}"),
+            "Check that the server trusts its issuer and that it has not expired.".into(),
+        ));
+    }
+    None
+}
