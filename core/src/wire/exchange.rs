@@ -199,9 +199,9 @@ impl Exchange {
     /// wherever a redirect leads, and not to token services.
     ///
     /// # Errors
-    /// [`ErrorKind::Misuse`] for a field that cannot be sent or is not the application's: see [`application_field`].
+    /// [`ErrorKind::Field`] for one that cannot be sent or is not the application's: see [`application_field`].
     pub fn header(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
-        application_field(name, value).map_err(|error| Error::new(ErrorKind::Misuse(error.as_str())))?;
+        application_field(name, value).map_err(|error| Error::new(ErrorKind::Field(error.as_str())))?;
         self.fields.push((name.into(), value.into()));
         Ok(())
     }
@@ -363,7 +363,7 @@ impl Exchange {
 
     /// Answers [`Do::WantBody`] where the body cannot begin at its start once more, or cannot be given at all.
     pub fn body_gone(&mut self) {
-        self.misuse("the body has to be sent again, and it cannot be read twice");
+        self.latch(Error::new(ErrorKind::BodyGone));
     }
 
     /// Answers [`Do::Credentials`] with what the look-up found.

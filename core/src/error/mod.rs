@@ -1,12 +1,16 @@
 //! Errors: who is at fault, on which hop, what happened and what to do.
 
+mod hop;
+mod network;
+
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::client::hop::{Hop, Reason};
 use crate::origin::{Origin, UrlFlaw};
 use crate::time::Time;
-use crate::tls::{Evidence, Shown};
+use crate::tls::Evidence;
+
+pub use hop::{Hop, Reason};
 
 /// Who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -254,7 +258,7 @@ impl Error {
             ErrorKind::TokenLater { status, .. } => format!("the token service answered {status}"),
             ErrorKind::TokenMalformed(what) => format!("the token service's answer holds no usable token: {what}"),
             ErrorKind::TokenNowhere { status } => format!("the token service answered {status} without a Location"),
-            ErrorKind::Network { failure, evidence } => network_what(*failure, evidence.as_deref()),
+            ErrorKind::Network { failure, evidence } => network::what(*failure, evidence.as_deref()),
             ErrorKind::Denied(reason) | ErrorKind::Ask { reason, .. } => format!("refused by policy: {reason}"),
             ErrorKind::Address(Some(address)) => {
                 format!("refused by policy: the address {address} is not for this hop")
@@ -297,7 +301,7 @@ impl Error {
             ErrorKind::TokenMalformed(_) | ErrorKind::TokenNowhere { .. } => {
                 "Check that the realm of the registry's challenge is its token endpoint.".into()
             }
-            ErrorKind::Network { failure, evidence } => network_remedy(*failure, evidence.as_deref()),
+            ErrorKind::Network { failure, evidence } => network::remedy(*failure, evidence.as_deref()),
             ErrorKind::Denied(reason) => reason.remedy().into(),
             ErrorKind::Ask { line, .. } => format!("If you trust it, add to the configuration: {line}"),
             ErrorKind::Address(_) => {
@@ -305,72 +309,6 @@ impl Error {
             }
         }
     }
-}
-
-/// So many issuers of a server's CertificateRequest are named; it may name hundreds.
-const MAX_HINTS: usize = 3;
-
-fn network_what(failure: Failure, evidence: Option<&Evidence>) -> String {
-    let base = match failure {
-        Failure::Connect => "no connection",
-        Failure::Timeout => "no answer in time",
-        Failure::Reset => "the connection broke before the answer was whole",
-        Failure::ServerCertificate => "the server's certificate is not trusted here",
-        Failure::CertificateRequired => "the server requires a client certificate and none was shown",
-        Failure::CertificateRejected => "the server rejected the TLS handshake or the client certificate",
-        Failure::Tls => "TLS failed",
-        Failure::AddressRefused => "no address of this host is allowed for this hop",
-    };
-    let Some(evidence) = evidence else { return base.into() };
-    let mut text = evidence.problem.as_ref().map_or_else(|| base.to_string(), |(what, _)| what.clone());
-    if !matches!(failure, Failure::CertificateRequired | Failure::CertificateRejected) {
-        return text;
-    }
-    if !evidence.hints.is_empty() {
-        let named: Vec<&str> = evidence.hints.iter().take(MAX_HINTS).map(String::as_str).collect();
-        let more = evidence.hints.len().saturating_sub(MAX_HINTS);
-        text.push_str(&format!("; it asked for one issued by {}", named.join(" or ")));
-        if more > 0 {
-            text.push_str(&format!(" or {more} others"));
-        }
-    }
-    match &evidence.shown {
-        Shown::NotAsked => {}
-        Shown::NoPair => text.push_str("; none is configured for it"),
-        Shown::NoneFits(pairs) => text.push_str(&format!("; {}; none was sent", pairs.join("; "))),
-        Shown::Pair { label, issuer } => text.push_str(&format!("; {label}, issued by {issuer}, was sent")),
-    }
-    if evidence.resumed {
-        text.push_str("; the session was resumed");
-    }
-    text
-}
-
-fn network_remedy(failure: Failure, evidence: Option<&Evidence>) -> String {
-    if let (Failure::CertificateRequired, Some(Shown::NoPair)) = (failure, evidence.map(|evidence| &evidence.shown)) {
-        return "Configure a client certificate and key for this origin, or a pair that lends the registry's to it."
-            .into();
-    }
-    if let Some((_, remedy)) = evidence.and_then(|evidence| evidence.problem.as_ref()) {
-        return remedy.clone();
-    }
-    match failure {
-        Failure::Connect | Failure::Timeout | Failure::Reset => {
-            "Check that the server runs and can be reached from here."
-        }
-        Failure::ServerCertificate => "Give the certificate authority that issued the server's certificate (ca).",
-        Failure::CertificateRequired => {
-            "Configure a client certificate and key for this origin, from an issuer that the server names."
-        }
-        Failure::CertificateRejected => {
-            "Check that the server trusts the certificate's issuer and that it has not expired."
-        }
-        Failure::Tls => "Check that the port speaks TLS 1.2 or 1.3.",
-        Failure::AddressRefused => {
-            "If this address is meant, give leave to it: local = true on the pair or the host entry."
-        }
-    }
-    .into()
 }
 
 impl fmt::Display for Error {
