@@ -169,7 +169,7 @@ pub fn each<'a>(field: &'a [u8], mut found: impl FnMut(&Challenge<'a>), mut flaw
         if start >= field.len() {
             break;
         }
-        let word = reader.take(is_token);
+        let word = reader.take(TOKEN);
         let after = reader.at;
         reader.skip_space();
         if !word.is_empty() && reader.peek() == Some(b'=') {
@@ -194,10 +194,10 @@ pub fn each<'a>(field: &'a [u8], mut found: impl FnMut(&Challenge<'a>), mut flaw
             continue;
         }
         reader.at = after;
-        let delimited = matches!(reader.peek(), None | Some(b',' | b' ' | b'\t' | b'\r' | b'\n'));
+        let delimited = reader.peek().is_none_or(|byte| has(byte, SPACE | COMMA));
         if word.is_empty() || !delimited {
             flaw((start, FlawKind::Junk));
-            reader.take(|byte| !is_space(byte) && byte != b',');
+            reader.take_until(SPACE | COMMA);
             comma = false;
             continue;
         }
@@ -206,15 +206,16 @@ pub fn each<'a>(field: &'a [u8], mut found: impl FnMut(&Challenge<'a>), mut flaw
                 flaw((start, FlawKind::NoComma));
             }
             found(&current);
+            current = Challenge::default();
         }
         any = true;
-        current = Challenge { scheme: word, token68: reader.token68(), ..Challenge::default() };
+        (current.scheme, current.token68) = (word, reader.token68());
         // Between a scheme and its first parameter there is white space; after a token68 a comma has to come.
         comma = current.token68.is_none();
     }
     if any {
         found(&current);
-    } else if field.iter().all(|byte| is_space(*byte) || *byte == b',') {
+    } else if field.iter().all(|byte| has(*byte, SPACE | COMMA)) {
         flaw((0, FlawKind::Empty));
     }
 }
@@ -229,25 +230,40 @@ impl<'a> Reader<'a> {
         self.field.get(self.at).copied()
     }
 
-    fn take(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
+    /// Takes bytes up to the first one that has none of these properties.
+    fn take(&mut self, wanted: u8) -> &'a [u8] {
         let rest = self.field.get(self.at..).unwrap_or_default();
-        let length = rest.iter().position(|byte| !wanted(*byte)).unwrap_or(rest.len());
+        let length = rest.iter().position(|byte| !has(*byte, wanted)).unwrap_or(rest.len());
+        self.at += length;
+        rest.get(..length).unwrap_or_default()
+    }
+
+    /// Takes bytes up to the first one that has one of these properties.
+    fn take_until(&mut self, stop: u8) -> &'a [u8] {
+        let rest = self.field.get(self.at..).unwrap_or_default();
+        let length = rest.iter().position(|byte| has(*byte, stop)).unwrap_or(rest.len());
         self.at += length;
         rest.get(..length).unwrap_or_default()
     }
 
     fn skip_space(&mut self) {
-        self.take(is_space);
+        self.take(SPACE);
     }
 
     /// Skips white space and commas, and says whether there was a comma.
     fn skip_separators(&mut self, flaw: &mut impl FnMut((usize, FlawKind))) -> bool {
-        let start = self.at;
-        let skipped = self.take(|byte| is_space(byte) || byte == b',');
-        if let Some(at) = skipped.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
-            flaw((start + at, FlawKind::Control));
+        let (mut comma, mut broken) = (false, None);
+        while let Some(byte) = self.peek().filter(|byte| has(*byte, SPACE | COMMA)) {
+            comma |= byte == b',';
+            if matches!(byte, b'\r' | b'\n') {
+                broken = broken.or(Some(self.at));
+            }
+            self.at += 1;
         }
-        skipped.contains(&b',')
+        if let Some(at) = broken {
+            flaw((at, FlawKind::Control));
+        }
+        comma
     }
 
     /// What stands after a scheme, if it is a token68: that is followed by a comma or the end.
@@ -255,8 +271,8 @@ impl<'a> Reader<'a> {
         let start = self.at;
         self.skip_space();
         let from = self.at;
-        let letters = self.take(is_token68).len();
-        self.take(|byte| byte == b'=');
+        let letters = self.take(TOKEN68).len();
+        self.take(EQUALS);
         let word = self.field.get(from..self.at).filter(|_| letters > 0);
         let end = self.at;
         self.skip_space();
@@ -272,17 +288,18 @@ impl<'a> Reader<'a> {
     fn value(&mut self) -> Result<(&'a [u8], bool, bool), FlawKind> {
         self.skip_space();
         if self.peek() != Some(b'"') {
-            let raw = self.take(|byte| !is_space(byte) && byte != b',');
+            let raw = self.take_until(SPACE | COMMA);
             return if raw.is_empty() {
                 Err(FlawKind::NoValue)
             } else {
-                Ok((raw, false, raw.iter().all(|byte| is_token(*byte))))
+                Ok((raw, false, raw.iter().all(|byte| has(*byte, TOKEN))))
             };
         }
         self.at += 1;
         let start = self.at;
         let (mut escaped, mut clean) = (false, true);
         loop {
+            self.take_until(QUOTE | BACKSLASH | CONTROL);
             match self.peek() {
                 None => return Err(FlawKind::Unterminated),
                 Some(b'"') => {
@@ -292,11 +309,11 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    clean &= self.field.get(self.at + 1).is_none_or(|byte| !is_control(*byte));
+                    clean &= self.field.get(self.at + 1).is_none_or(|byte| !has(*byte, CONTROL));
                     self.at += 2;
                 }
-                Some(byte) => {
-                    clean &= !is_control(byte);
+                Some(_) => {
+                    clean = false;
                     self.at += 1;
                 }
             }
@@ -304,51 +321,49 @@ impl<'a> Reader<'a> {
     }
 }
 
-const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
+/// `tchar` of RFC 9110 section 5.6.2.
+const TOKEN: u8 = 1;
+/// What a token68 is made of, RFC 9110 section 11.2.
+const TOKEN68: u8 = 2;
+const SPACE: u8 = 4;
+const CONTROL: u8 = 8;
+const COMMA: u8 = 16;
+const QUOTE: u8 = 32;
+const BACKSLASH: u8 = 64;
+const EQUALS: u8 = 128;
 
-const fn is_control(byte: u8) -> bool {
-    (byte < 0x20 && byte != b'\t') || byte == 0x7f
-}
-
-/// `tchar` of RFC 9110 section 5.6.2, as a table: this is the inner loop.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
+/// The properties of every byte, as a table: this is the inner loop.
+const PROPERTIES: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         #[allow(clippy::indexing_slicing)] // constant evaluation
         {
-            table[byte] = (byte as u8).is_ascii_alphanumeric()
-                || matches!(
-                    byte as u8,
-                    b'!' | b'#'
-                        | b'$'
-                        | b'%'
-                        | b'&'
-                        | b'\''
-                        | b'*'
-                        | b'+'
-                        | b'-'
-                        | b'.'
-                        | b'^'
-                        | b'_'
-                        | b'`'
-                        | b'|'
-                        | b'~'
-                );
+            table[byte] = properties(byte as u8);
         }
         byte += 1;
     }
     table
 };
 
-fn is_token(byte: u8) -> bool {
-    TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
+const fn properties(byte: u8) -> u8 {
+    match byte {
+        b' ' | b'\t' => SPACE,
+        b'\r' | b'\n' => SPACE | CONTROL,
+        0..0x20 | 0x7f => CONTROL,
+        b',' => COMMA,
+        b'"' => QUOTE,
+        b'\\' => BACKSLASH,
+        b'=' => EQUALS,
+        b'/' => TOKEN68,
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' | b'+' => TOKEN | TOKEN68,
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'^' | b'`' | b'|' => TOKEN,
+        _ => 0,
+    }
 }
 
-const fn is_token68(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+fn has(byte: u8, any: u8) -> bool {
+    PROPERTIES.get(usize::from(byte)).is_some_and(|properties| properties & any != 0)
 }
 
 #[cfg(test)]
