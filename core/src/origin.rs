@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// The longest URL that is looked at, in bytes: the limit on a request line that servers in front of registries set.
 pub const MAX_URL: usize = 8192;
@@ -73,15 +74,21 @@ impl fmt::Display for UrlFlaw {
     }
 }
 
-/// Scheme, host and effective port, in normal form.
+/// Scheme, host and effective port, in normal form. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     scheme: Scheme,
-    host: Box<str>,
+    host: Arc<str>,
     port: u16,
+    text: Arc<str>,
 }
 
 impl Origin {
+    fn new(scheme: Scheme, host: &str, port: u16) -> Self {
+        let shown = if port == scheme.default_port() { String::new() } else { format!(":{port}") };
+        Self { text: format!("{}://{host}{shown}", scheme.as_str()).into(), scheme, host: host.into(), port }
+    }
+
     /// The origin of an absolute URL; path, query and fragment are ignored.
     pub fn parse(url: &str) -> Result<Self, UrlFlaw> {
         Url::parse(url).map(|url| url.origin)
@@ -127,6 +134,11 @@ impl Origin {
         }
     }
 
+    /// As it prints; shared, so that it can be the key of a map.
+    pub(crate) const fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
     /// Host and, where it is not the default, port: the `Host` header field.
     pub fn authority(&self) -> String {
         if self.port == self.scheme.default_port() {
@@ -139,8 +151,7 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
-        if self.port == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
+        f.write_str(&self.text)
     }
 }
 
@@ -178,7 +189,7 @@ impl Url {
             None => scheme.default_port(),
         };
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
-        Ok(Self { origin: Origin { scheme, host: parse_host(host)?.into(), port }, rest: rest.into() })
+        Ok(Self { origin: Origin::new(scheme, &parse_host(host)?, port), rest: rest.into() })
     }
 
     /// Resolves a URL reference of a server against this URL (RFC 3986 section 5.2). An empty reference is no

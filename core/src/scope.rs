@@ -120,7 +120,7 @@ pub fn needed(method: &str, target: &str) -> Option<Vec<Scope>> {
         Route::Base => Vec::new(),
         Route::Catalog => vec![Scope("registry:catalog:*".into())],
         Route::Name { name, actions, mount } => {
-            let mut scopes = vec![Scope::repository(name, actions)];
+            let mut scopes = vec![Scope::repository(name, actions.text())];
             if let Some(from) = mount.then(|| mount_source(query)).flatten().filter(|from| from != name) {
                 scopes.push(Scope::repository(&from, "pull"));
             }
@@ -129,12 +129,51 @@ pub fn needed(method: &str, target: &str) -> Option<Vec<Scope>> {
     })
 }
 
-/// The needed scope without an allocation: resource name and actions of a plain request. `None` where [`needed`] has
-/// to be asked.
-pub(crate) fn plain<'a>(method: &str, path: &'a str) -> Option<(&'a str, &'static str)> {
-    match Route::of(method, path)? {
+/// The needed scope without an allocation: name and actions of a plain request to a repository, the name not yet
+/// checked. `None` where [`needed`] has to be asked.
+pub(crate) fn plain<'a>(method: &str, path: &'a str) -> Option<(&'a str, Actions)> {
+    match Route::unchecked(method, path)? {
         Route::Name { name, actions, mount: false } => Some((name, actions)),
         _ => None,
+    }
+}
+
+/// The actions of the distribution specification that a scope names, as a set. Others are not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Actions(u8);
+
+impl Actions {
+    const PULL: Self = Self(1);
+    const PUSH: Self = Self(3);
+    const DELETE: Self = Self(4);
+
+    /// The set of a list, where `*` is all of them.
+    pub(crate) fn of(list: &str) -> Self {
+        let bit = |action| match action {
+            "pull" => 1,
+            "push" => 2,
+            "delete" => 4,
+            "*" => 7,
+            _ => 0,
+        };
+        Self(list.split(',').fold(0, |all, action| all | bit(action)))
+    }
+
+    /// The list of what a request needs.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::PUSH => "pull,push",
+            Self::DELETE => "delete",
+            _ => "pull",
+        }
+    }
+
+    pub(crate) const fn and(self, more: Self) -> Self {
+        Self(self.0 | more.0)
+    }
+
+    pub(crate) const fn cover(self, needed: Self) -> bool {
+        self.0 & needed.0 == needed.0
     }
 }
 
@@ -147,19 +186,27 @@ pub(crate) fn is_mount(method: &str, target: &str) -> bool {
 /// Whether the request is a part of an upload.
 pub(crate) fn is_upload(method: &str, path: &str) -> bool {
     let upload = path.contains("/blobs/uploads");
-    upload && matches!(Route::of(method, path), Some(Route::Name { actions: "pull,push", .. }))
+    upload && matches!(Route::of(method, path), Some(Route::Name { actions: Actions::PUSH, .. }))
 }
 
 enum Route<'a> {
     Base,
     Catalog,
-    Name { name: &'a str, actions: &'static str, mount: bool },
+    Name { name: &'a str, actions: Actions, mount: bool },
 }
 
 impl<'a> Route<'a> {
     /// Anchored at the right: the last segment that can be an end-point's keyword decides, so that a repository may be
     /// called `manifests` and a tag `blobs`.
     fn of(method: &str, path: &'a str) -> Option<Self> {
+        Self::unchecked(method, path).filter(|route| match route {
+            Self::Name { name, .. } => is_repository(name),
+            Self::Base | Self::Catalog => true,
+        })
+    }
+
+    /// The same with a name that may be none.
+    fn unchecked(method: &str, path: &'a str) -> Option<Self> {
         let read = matches!(method, "GET" | "HEAD");
         let inner = match path.strip_prefix("/v2") {
             Some("" | "/") => return read.then_some(Self::Base),
@@ -169,35 +216,41 @@ impl<'a> Route<'a> {
         if inner == "_catalog" {
             return read.then_some(Self::Catalog);
         }
-        let (before, last) = inner.rsplit_once('/')?;
-        let (front, keyword) = before.rsplit_once('/').unwrap_or(("", before));
+        let (before, last) = split_last(inner)?;
+        let (front, keyword) = split_last(before).unwrap_or(("", before));
         let (name, actions, mount) = match (keyword, last) {
-            ("blobs", "uploads") => (front, (method == "POST").then_some("pull,push")?, true),
+            ("blobs", "uploads") => (front, (method == "POST").then_some(Actions::PUSH)?, true),
             ("uploads", id) => {
                 let name = front.strip_suffix("/blobs")?;
                 let session = matches!(method, "PATCH" | "PUT" | "GET" | "HEAD" | "DELETE");
                 match id {
-                    "" => (name, (method == "POST").then_some("pull,push")?, true),
-                    _ => (name, session.then_some("pull,push")?, false),
+                    "" => (name, (method == "POST").then_some(Actions::PUSH)?, true),
+                    _ => (name, session.then_some(Actions::PUSH)?, false),
                 }
             }
-            ("tags", "list") => (front, read.then_some("pull")?, false),
+            ("tags", "list") => (front, read.then_some(Actions::PULL)?, false),
             (_, "") => return None,
             ("manifests", _) => {
                 let actions = match method {
-                    "GET" | "HEAD" => "pull",
-                    "PUT" => "pull,push",
-                    "DELETE" => "delete",
+                    "GET" | "HEAD" => Actions::PULL,
+                    "PUT" => Actions::PUSH,
+                    "DELETE" => Actions::DELETE,
                     _ => return None,
                 };
                 (front, actions, false)
             }
-            ("blobs", _) if method == "DELETE" => (front, "delete", false),
-            ("blobs" | "referrers", _) => (front, read.then_some("pull")?, false),
+            ("blobs", _) if method == "DELETE" => (front, Actions::DELETE, false),
+            ("blobs" | "referrers", _) => (front, read.then_some(Actions::PULL)?, false),
             _ => return None,
         };
-        is_repository(name).then_some(Self::Name { name, actions, mount })
+        Some(Self::Name { name, actions, mount })
     }
+}
+
+/// What stands before and after the last slash.
+fn split_last(path: &str) -> Option<(&str, &str)> {
+    let (before, after) = path.split_at_checked(memchr::memrchr(b'/', path.as_bytes())?)?;
+    Some((before, after.get(1..)?))
 }
 
 /// The repository that `from` names: the query is split before it is decoded, and decoded once.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::cache::{Memory, Shared};
+use super::cache::{Memory, Registry, Shared};
 use super::config::Config;
 use super::flow::Flow;
 use super::hop::{Chain, Hop};
@@ -61,7 +61,7 @@ impl Agent {
         config.check()?;
         *lock(&self.0.config) = Arc::new(config);
         for registry in self.shared().registries.values_mut() {
-            registry.found = None;
+            (registry.found, registry.warm) = (None, None);
         }
         lock(&self.0.profiles).prune();
         Ok(())
@@ -90,21 +90,18 @@ impl Agent {
     }
 
     /// The warm path: appends the whole `Authorization` value for this request to `out` and returns true, where nothing
-    /// needs to be asked: a token in the cache that is not about to run out. False: make a flow. Without an allocation for a URL in normal form and a plain request to a
-    /// repository.
+    /// needs to be asked: a token in the cache that is not about to run out. False: make a flow. Without an allocation
+    /// for a URL in normal form and a plain request to a repository.
     pub fn authorize(&self, now: Time, method: &str, url: &str, out: &mut Vec<u8>) -> bool {
-        let split = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
-        let (origin, target) = url.split_at(split);
-        let config = self.config();
-        let shared = self.shared();
-        let Some(registry) = shared.registries.get(origin) else { return false };
-        let source = config.source(&registry.origin);
-        let Some((Memory::Bearer { realm, service }, _)) = &registry.memory else { return false };
-        let print = fingerprint(&config, &registry.origin);
-        let Some(table) = registry.tables.iter().find(|table| table.is_for(realm, service, &source, print)) else {
-            return false;
-        };
-        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let Some((origin, target)) = split(url) else { return false };
+        let mut shared = self.shared();
+        let Some(registry) = shared.registries.get_mut(origin) else { return false };
+        if registry.warm.is_none() {
+            registry.warm = self.warm(registry);
+        }
+        let Some(table) = registry.warm.and_then(|place| registry.tables.get(place)) else { return false };
+        let path =
+            memchr::memchr2(b'?', b'#', target.as_bytes()).map_or(target, |end| target.get(..end).unwrap_or(target));
         let found = match scope::plain(method, path) {
             Some((name, actions)) => table.find_plain(now, name, actions),
             None => scope::needed(method, target).and_then(|needed| table.find(now, &needed)),
@@ -113,6 +110,15 @@ impl Agent {
         token.mark_used();
         out.extend_from_slice(token.header.expose());
         true
+    }
+
+    /// The table for what is configured and remembered now. The caller holds the lock on what is shared, so that a
+    /// configuration that comes at the same time finds this there to be forgotten.
+    fn warm(&self, registry: &Registry) -> Option<usize> {
+        let Some((Memory::Bearer { realm, service }, _)) = &registry.memory else { return None };
+        let config = self.config();
+        let (source, print) = (config.source(&registry.origin), fingerprint(&config, &registry.origin));
+        registry.tables.iter().position(|table| table.is_for(realm, service, &source, print))
     }
 
     /// A flow that renews a token which is in use and in the last fifth of its life, for hosts with a background task:
@@ -182,6 +188,13 @@ impl Profiles {
         let known = &self.known;
         self.ids.retain(|_, id| known.contains_key(id));
     }
+}
+
+/// Origin and target of a URL in normal form; of another one, nothing that is looked up is found.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let scheme = if url.starts_with("https://") { 8 } else { 7 };
+    let authority = memchr::memchr(b'/', url.as_bytes().get(scheme..)?);
+    url.split_at_checked(authority.map_or(url.len(), |length| scheme + length))
 }
 
 /// The fingerprint of the identity that a registry sees: tokens of one certificate are not used with the next.

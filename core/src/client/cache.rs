@@ -2,25 +2,19 @@
 //!
 //! Everything here is reached under one short lock. Wakers are handed out and called after it is released.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
-use super::credentials::{Credentials, Source, bearer};
-use crate::error::Error;
+use super::credentials::{Credentials, Source};
+use super::quick::Quick;
+use super::shelf::Shelf;
+use super::slot::{Gate, Slot, Turn};
 use crate::origin::{Class, Origin, Url};
-use crate::scope::{Scope, covers};
+use crate::scope::{Actions, Scope, covers, is_repository};
 use crate::secret::Secret;
 use crate::time::Time;
-
-/// Milliseconds after which the duty of a flow that does not answer goes to the next one that polls: the usual limit of
-/// one request.
-pub(crate) const LEASE: u64 = 30_000;
-/// Milliseconds for which a refusal of a token service is everybody's answer.
-const SHARED_REFUSAL: u64 = 1_000;
-/// No `Retry-After` keeps new flows away for longer, in milliseconds.
-const MAX_SHARED_REFUSAL: u64 = 600_000;
 
 /// What is remembered of a challenge: scheme, realm and service, nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +29,6 @@ pub(crate) struct Token {
     /// The whole header value, `Bearer` and the token.
     pub(crate) header: Secret,
     pub(crate) asked: Arc<[Scope]>,
-    /// The same, sorted: the name of its slot.
-    name: Arc<[Scope]>,
     received: Time,
     life: u64,
     /// Whether it served a request: only then it is worth a renewal that nobody waits for.
@@ -44,9 +36,13 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    pub(crate) fn new(token: &Secret, asked: Arc<[Scope]>, received: Time, seconds: u64) -> Self {
-        let (name, life) = (key(&asked), seconds.saturating_mul(1000));
-        Self { header: bearer(token), asked, name, received, life, used: AtomicBool::new(false) }
+    pub(crate) const fn new(header: Secret, asked: Arc<[Scope]>, received: Time, seconds: u64) -> Self {
+        Self { header, asked, received, life: seconds.saturating_mul(1000), used: AtomicBool::new(false) }
+    }
+
+    /// The name of its slot.
+    fn name(&self) -> Arc<[Scope]> {
+        shared_key(&self.asked)
     }
 
     pub(crate) fn mark_used(&self) {
@@ -63,9 +59,10 @@ impl Token {
         self.used(now) >= self.life / 10 * 9
     }
 
-    /// In the last fifth: a background task renews before any request has to.
-    fn is_due(&self, now: Time) -> bool {
-        self.used(now) >= self.life / 10 * 8
+    /// When the last fifth begins, if it serves requests: a background task renews before any of them has to.
+    pub(crate) fn due(&self, now: Time) -> Option<Time> {
+        let wanted = self.is_live(now) && self.used.load(Ordering::Relaxed);
+        wanted.then(|| self.received.plus_millis(self.life / 10 * 8))
     }
 
     /// So fresh that a refusal is a matter of clocks.
@@ -78,87 +75,6 @@ impl Token {
     }
 }
 
-/// One who acts, and those who wait for it.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    holder: Option<(u64, Time)>,
-    waiters: BTreeMap<u64, Waker>,
-}
-
-impl Gate {
-    /// Takes the duty if nobody has it or its time is over; otherwise the waker is parked, and the time given at which
-    /// the duty is free at the latest.
-    pub(crate) fn enter(&mut self, flow: u64, now: Time, waker: &Waker) -> Result<(), Time> {
-        match self.holder {
-            Some((holder, until)) if holder != flow && now < until => {
-                match self.waiters.get_mut(&flow) {
-                    Some(parked) => parked.clone_from(waker),
-                    None => drop(self.waiters.insert(flow, waker.clone())),
-                }
-                Err(until)
-            }
-            _ => {
-                self.waiters.remove(&flow);
-                self.holder = Some((flow, now.plus_millis(LEASE)));
-                Ok(())
-            }
-        }
-    }
-
-    pub(crate) fn extend(&mut self, flow: u64, until: Time) {
-        if let Some((holder, end)) = &mut self.holder
-            && *holder == flow
-        {
-            *end = until.plus_millis(LEASE);
-        }
-    }
-
-    pub(crate) fn is_held_by(&self, flow: u64) -> bool {
-        self.holder.is_some_and(|(holder, _)| holder == flow)
-    }
-
-    fn is_held(&self, now: Time) -> bool {
-        self.holder.is_some_and(|(_, until)| now < until)
-    }
-
-    /// Gives up the duty, or the waiting; those who have to be woken are returned.
-    pub(crate) fn leave(&mut self, flow: u64) -> Vec<Waker> {
-        self.waiters.remove(&flow);
-        if !self.is_held_by(flow) {
-            return Vec::new();
-        }
-        self.holder = None;
-        std::mem::take(&mut self.waiters).into_values().collect()
-    }
-}
-
-/// One set of scopes: whether somebody fetches its token, and what came of the last attempt.
-#[derive(Debug, Default)]
-pub(crate) struct Slot {
-    pub(crate) gate: Gate,
-    token: Option<Arc<Token>>,
-    refused: Option<(Error, Time)>,
-    /// Attempts that the network swallowed, one after the other.
-    lost: u32,
-    lost_error: Option<Error>,
-    not_before: Time,
-}
-
-/// What a flow that needs a token is told.
-#[derive(Debug)]
-pub(crate) enum Turn {
-    /// Send with this one.
-    Use(Arc<Token>),
-    /// Fetch it: the duty is this flow's. The old token is still good where there is one.
-    Fetch(Option<Arc<Token>>),
-    /// Somebody fetches it; so many attempts were lost before.
-    Wait(Time, u32),
-    /// The network failed twice; wait before the next attempt.
-    BackOff(Time),
-    /// The answer of the one who fetched it.
-    Fail(Error),
-}
-
 /// The tokens of one (realm, service, credential source, identity fingerprint).
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -167,9 +83,9 @@ pub(crate) struct Table {
     pub(crate) source: Source,
     pub(crate) fingerprint: [u8; 32],
     slots: HashMap<Arc<[Scope]>, Slot>,
-    /// Live tokens by repository name; all others by resource. The newest last.
-    repositories: HashMap<Box<str>, Vec<Arc<Token>>>,
-    others: HashMap<Box<str>, Vec<Arc<Token>>>,
+    /// Live tokens by repository, where the name is one of the OCI grammar; all others by resource.
+    repositories: HashMap<Box<str>, Shelf, Quick>,
+    others: HashMap<Box<str>, Shelf, Quick>,
     newest: Option<Arc<Token>>,
     prune_at: usize,
 }
@@ -181,16 +97,32 @@ pub(crate) fn key(scopes: &[Scope]) -> Arc<[Scope]> {
     sorted.into()
 }
 
+/// The same of scopes that are shared: mostly they are sorted, and shared once more.
+pub(crate) fn shared_key(scopes: &Arc<[Scope]>) -> Arc<[Scope]> {
+    if scopes.is_sorted() { Arc::clone(scopes) } else { key(scopes) }
+}
+
+/// The repository that a resource names.
+fn repository(resource: &str) -> Option<&str> {
+    resource.strip_prefix("repository:").filter(|name| is_repository(name))
+}
+
 impl Table {
     pub(crate) fn is_for(&self, realm: &Url, service: &[u8], source: &Source, fingerprint: [u8; 32]) -> bool {
         self.realm == *realm && *self.service == *service && self.source == *source && self.fingerprint == fingerprint
     }
 
-    fn shelf(&mut self, scope: &Scope) -> &mut Vec<Arc<Token>> {
-        let resource = scope.resource();
-        match resource.strip_prefix("repository:") {
-            Some(name) => self.repositories.entry(name.into()).or_default(),
-            None => self.others.entry(resource.into()).or_default(),
+    fn shelf(&self, resource: &str) -> Option<&Shelf> {
+        match repository(resource) {
+            Some(name) => self.repositories.get(name),
+            None => self.others.get(resource),
+        }
+    }
+
+    fn shelf_mut(&mut self, resource: &str) -> Option<&mut Shelf> {
+        match repository(resource) {
+            Some(name) => self.repositories.get_mut(name),
+            None => self.others.get_mut(resource),
         }
     }
 
@@ -199,25 +131,12 @@ impl Table {
         let Some(first) = wanted.first() else {
             return self.newest.as_ref().filter(|token| token.is_live(now));
         };
-        let resource = first.resource();
-        let shelf = match resource.strip_prefix("repository:") {
-            Some(name) => self.repositories.get(name),
-            None => self.others.get(resource),
-        };
-        shelf?.iter().rev().find(|token| token.is_live(now) && covers(&token.asked, wanted))
+        self.shelf(first.resource())?.tokens().find(|token| token.is_live(now) && covers(&token.asked, wanted))
     }
 
-    /// The same for one repository and its actions, without an allocation.
-    pub(crate) fn find_plain(&self, now: Time, name: &str, actions: &str) -> Option<&Arc<Token>> {
-        let serves = |token: &Token| {
-            actions.split(',').all(|needed| {
-                token.asked.iter().filter_map(Scope::parts).any(|(resource, granted)| {
-                    resource.strip_prefix("repository:") == Some(name)
-                        && granted.split(',').any(|action| action == needed || action == "*")
-                })
-            })
-        };
-        self.repositories.get(name)?.iter().rev().find(|token| token.is_live(now) && serves(token))
+    /// The same for one repository, without an allocation. A name that breaks the grammar has no tokens here.
+    pub(crate) fn find_plain(&self, now: Time, name: &str, actions: Actions) -> Option<&Arc<Token>> {
+        self.repositories.get(name)?.find(now, actions)
     }
 
     /// What to do for these scopes. `rejected` is a token that the registry refused; `parked` says that this flow waits here
@@ -233,38 +152,10 @@ impl Table {
     ) -> Turn {
         let found =
             self.find(now, wanted).filter(|token| !rejected.is_some_and(|old| Arc::ptr_eq(old, token))).cloned();
-        let name = found.as_ref().map_or_else(|| key(wanted), |token| Arc::clone(&token.name));
-        let slot = self.slots.entry(name).or_default();
-        if let Some(token) = found {
-            // One flow renews in the last tenth, the others go on with the old one.
-            let busy = slot.gate.is_held(now) && !slot.gate.is_held_by(flow);
-            if !token.is_late(now) || busy || now < slot.not_before {
-                slot.gate.waiters.remove(&flow);
-                return Turn::Use(token);
-            }
-            return match slot.gate.enter(flow, now, waker) {
-                Ok(()) => Turn::Fetch(Some(token)),
-                Err(_) => Turn::Use(token),
-            };
-        }
-        if let Some((error, until)) = &slot.refused
-            && now < *until
-        {
-            return Turn::Fail(error.clone());
-        }
-        if let (Some(before), Some(error)) = (parked, &slot.lost_error)
-            && slot.lost >= 2
-            && slot.lost > before
-        {
-            return Turn::Fail(error.clone());
-        }
-        if now < slot.not_before && !slot.gate.is_held_by(flow) {
-            return Turn::BackOff(slot.not_before);
-        }
-        match slot.gate.enter(flow, now, waker) {
-            Ok(()) => Turn::Fetch(None),
-            Err(until) => Turn::Wait(until, slot.lost),
-        }
+        let name = found.as_ref().map_or_else(|| key(wanted), |token| token.name());
+        let entry = self.slots.entry(name);
+        let name = Arc::clone(entry.key());
+        entry.or_default().turn(flow, now, waker, name, found, parked)
     }
 
     /// The live token in a slot.
@@ -274,7 +165,7 @@ impl Table {
 
     /// Gives up a flow's duty or place in the queue of a slot.
     pub(crate) fn leave(&mut self, name: &Arc<[Scope]>, flow: u64) -> Vec<Waker> {
-        self.slots.get_mut(name).map(|slot| slot.gate.leave(flow)).unwrap_or_default()
+        self.slots.get_mut(name).map(|slot| slot.leave(flow)).unwrap_or_default()
     }
 
     pub(crate) fn slot(&mut self, name: &Arc<[Scope]>) -> &mut Slot {
@@ -286,15 +177,22 @@ impl Table {
         if self.slots.len() >= self.prune_at {
             self.prune(now);
         }
-        let slot = self.slot(&token.name);
-        (slot.refused, slot.lost, slot.lost_error, slot.not_before) = (None, 0, None, Time(0));
-        if let Some(old) = slot.token.replace(Arc::clone(token)) {
+        let slot = self.slot(&token.name());
+        if let Some(old) = slot.store(token) {
             self.unshelve(&old);
         }
         for scope in token.asked.iter() {
-            let shelf = self.shelf(scope);
-            shelf.retain(|old| old.is_live(now) && !Arc::ptr_eq(old, token));
-            shelf.push(Arc::clone(token));
+            let resource = scope.resource();
+            if let Some(shelf) = self.shelf_mut(resource) {
+                shelf.put(now, resource, token);
+                continue;
+            }
+            let mut shelf = Shelf::default();
+            shelf.put(now, resource, token);
+            match repository(resource) {
+                Some(name) => self.repositories.insert(name.into(), shelf),
+                None => self.others.insert(resource.into(), shelf),
+            };
         }
         self.newest = Some(Arc::clone(token));
     }
@@ -302,24 +200,23 @@ impl Table {
     /// Takes a refused token out, if it is still the one in its place.
     pub(crate) fn reject(&mut self, token: &Arc<Token>) {
         self.unshelve(token);
-        if let Some(slot) = self.slots.get_mut(&token.name) {
+        if let Some(slot) = self.slots.get_mut(&token.name()) {
             slot.token.take_if(|kept| Arc::ptr_eq(kept, token));
         }
     }
 
     fn unshelve(&mut self, token: &Arc<Token>) {
         for scope in token.asked.iter() {
-            self.shelf(scope).retain(|kept| !Arc::ptr_eq(kept, token));
+            if let Some(shelf) = self.shelf_mut(scope.resource()) {
+                shelf.retain(|kept| !Arc::ptr_eq(kept, token));
+            }
         }
         self.newest.take_if(|kept| Arc::ptr_eq(kept, token));
     }
 
     /// Forgets what has run out, so that a long life does not grow.
     fn prune(&mut self, now: Time) {
-        self.slots.retain(|_, slot| {
-            let idle = slot.gate.holder.is_none() && slot.gate.waiters.is_empty();
-            !idle || now < slot.not_before || slot.token.as_ref().is_some_and(|token| token.is_live(now))
-        });
+        self.slots.retain(|_, slot| slot.is_busy(now) || slot.token.as_ref().is_some_and(|token| token.is_live(now)));
         for shelves in [&mut self.repositories, &mut self.others] {
             shelves.retain(|_, shelf| {
                 shelf.retain(|token| token.is_live(now));
@@ -332,33 +229,14 @@ impl Table {
     /// A set of scopes that is in use and whose token should be renewed, and the time before which there is none.
     fn due(&self, now: Time) -> Result<Arc<[Scope]>, Time> {
         let mut next = Time(u64::MAX);
-        for slot in self.slots.values().filter(|slot| !slot.gate.is_held(now)) {
-            let wanted = |token: &&Arc<Token>| token.is_live(now) && token.used.load(Ordering::Relaxed);
-            let Some(token) = slot.token.as_ref().filter(wanted) else { continue };
-            if token.is_due(now) && now >= slot.not_before {
-                return Ok(Arc::clone(&token.asked));
+        for slot in self.slots.values() {
+            match slot.due(now) {
+                Some((at, token)) if at <= now => return Ok(Arc::clone(&token.asked)),
+                Some((at, _)) => next = next.min(at),
+                None => {}
             }
-            next = next.min(token.received.plus_millis(token.life / 10 * 8).max(slot.not_before));
         }
         Err(next)
-    }
-}
-
-impl Slot {
-    /// The token service refused: everybody's answer for a while.
-    pub(crate) fn refuse(&mut self, now: Time, error: Error, retry_at: Option<Time>) {
-        let until = retry_at.unwrap_or(now).max(now.plus_millis(SHARED_REFUSAL));
-        self.refused = Some((error, until.min(now.plus_millis(MAX_SHARED_REFUSAL))));
-    }
-
-    /// The network swallowed an attempt. After two, those who wait get the error and new ones back off: 1 s, 2 s, up to
-    /// 30 s.
-    pub(crate) fn lose(&mut self, now: Time, error: Error) {
-        self.lost += 1;
-        self.lost_error = Some(error);
-        if self.lost >= 2 {
-            self.not_before = now.plus_seconds((1 << (self.lost - 2).min(5)).min(30));
-        }
     }
 }
 
@@ -382,6 +260,8 @@ pub(crate) struct Registry {
     pub(crate) lookup: Gate,
     pub(crate) vaults: Vec<Vault>,
     pub(crate) tables: Vec<Table>,
+    /// The table that the warm path looks into; nothing where configuration or challenge changed since it was found.
+    pub(crate) warm: Option<usize>,
 }
 
 impl Registry {
@@ -394,7 +274,13 @@ impl Registry {
             lookup: Gate::default(),
             vaults: Vec::new(),
             tables: Vec::new(),
+            warm: None,
         }
+    }
+
+    pub(crate) fn remember(&mut self, memory: Memory, optional: bool) {
+        self.memory = Some((memory, optional));
+        self.warm = None;
     }
 
     pub(crate) fn table(&mut self, realm: &Url, service: &Arc<[u8]>, source: &Source, fingerprint: [u8; 32]) -> usize {
@@ -407,8 +293,8 @@ impl Registry {
             source: source.clone(),
             fingerprint,
             slots: HashMap::new(),
-            repositories: HashMap::new(),
-            others: HashMap::new(),
+            repositories: HashMap::default(),
+            others: HashMap::default(),
             newest: None,
             prune_at: 64,
         });
@@ -434,7 +320,7 @@ impl Registry {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// By the origin's text, so that a URL in normal form is looked up without being parsed.
-    pub(crate) registries: HashMap<Box<str>, Registry>,
+    pub(crate) registries: HashMap<Arc<str>, Registry, Quick>,
     /// Realms that do not understand POST.
     pub(crate) no_post: HashSet<Url>,
     next_due: Time,
@@ -442,7 +328,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn registry(&mut self, origin: &Origin) -> &mut Registry {
-        self.registries.entry(origin.to_string().into()).or_insert_with(|| Registry::new(origin.clone()))
+        self.registries.entry(Arc::clone(origin.text())).or_insert_with(|| Registry::new(origin.clone()))
     }
 
     /// The next renewal: registry, table and scopes.

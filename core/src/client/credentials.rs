@@ -45,7 +45,7 @@ impl Credentials {
 
     /// The `Authorization` value of a preset bearer token.
     pub(crate) fn preset(&self) -> Option<Secret> {
-        if let Self::Bearer(token) = self { Some(bearer(token)) } else { None }
+        if let Self::Bearer(token) = self { Some(bearer(token.expose())) } else { None }
     }
 
     /// Whether there is something to send to a token endpoint.
@@ -78,10 +78,10 @@ impl Credentials {
 }
 
 /// `Bearer` and the token, in a buffer that does not grow.
-pub(crate) fn bearer(token: &Secret) -> Secret {
-    let mut value = zeroize::Zeroizing::new(Vec::with_capacity(7 + token.expose().len()));
+pub(crate) fn bearer(token: &[u8]) -> Secret {
+    let mut value = zeroize::Zeroizing::new(Vec::with_capacity(7 + token.len()));
     value.extend_from_slice(b"Bearer ");
-    value.extend_from_slice(token.expose());
+    value.extend_from_slice(token);
     value.into()
 }
 

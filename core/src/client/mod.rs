@@ -6,6 +6,9 @@ pub mod config;
 pub mod credentials;
 pub mod flow;
 pub mod hop;
+mod quick;
+mod shelf;
+mod slot;
 pub mod token;
 mod trace;
 

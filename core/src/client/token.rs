@@ -134,8 +134,23 @@ pub enum NoGrant {
     Malformed(&'static str),
 }
 
+/// A [`Grant`] that is not copied yet.
+pub(crate) struct Lent<'a> {
+    pub(crate) token: Cow<'a, str>,
+    pub(crate) life: u64,
+    pub(crate) refresh: Option<Cow<'a, str>>,
+}
+
 /// Reads the answer to a token request of this method. The status decides; labels of type and coding are not looked at.
 pub fn read(method: &str, status: u16, body: &[u8]) -> Result<Grant, NoGrant> {
+    lend(method, status, body).map(|lent| Grant {
+        token: Secret::from(&*lent.token),
+        life: lent.life,
+        refresh: lent.refresh.map(|token| Secret::from(&*token)),
+    })
+}
+
+pub(crate) fn lend<'a>(method: &str, status: u16, body: &'a [u8]) -> Result<Lent<'a>, NoGrant> {
     if (200..300).contains(&status) {
         return grant(body).map_err(NoGrant::Malformed);
     }
@@ -167,7 +182,7 @@ pub fn read(method: &str, status: u16, body: &[u8]) -> Result<Grant, NoGrant> {
     Err(if unsupported { NoGrant::Unsupported } else { NoGrant::Refused(code) })
 }
 
-fn grant(body: &[u8]) -> Result<Grant, &'static str> {
+fn grant(body: &[u8]) -> Result<Lent<'_>, &'static str> {
     if body.len() > MAX_ANSWER {
         return Err("it is longer than 1 MiB");
     }
@@ -179,10 +194,10 @@ fn grant(body: &[u8]) -> Result<Grant, &'static str> {
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("the token holds characters that cannot be sent");
     }
-    Ok(Grant {
-        token: Secret::from(&*token),
+    Ok(Lent {
+        token,
         life: answer.expires_in.map_or(DEFAULT_LIFE, |raw| life(raw.get())),
-        refresh: full(answer.refresh_token).map(|token| Secret::from(&*token)),
+        refresh: full(answer.refresh_token),
     })
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Fetch {
     pub(super) realm: Url,
     pub(super) service: Arc<[u8]>,
     pub(super) source: Source,
-    pub(super) scopes: Vec<Scope>,
+    pub(super) scopes: Arc<[Scope]>,
     /// The token that this one renews, still good.
     pub(super) old: Option<Arc<Token>>,
     pub(super) way: Way,
@@ -58,12 +58,12 @@ impl Fetch {
         realm: Url,
         service: Arc<[u8]>,
         source: Source,
-        scopes: Vec<Scope>,
+        scopes: Arc<[Scope]>,
         old: Option<Arc<Token>>,
     ) -> Self {
         Self {
             table,
-            name: crate::client::cache::key(&scopes),
+            name: crate::client::cache::shared_key(&scopes),
             at: realm.clone(),
             chain: Chain { origins: Vec::new(), redirects: 0, bare: false },
             realm,
@@ -106,7 +106,7 @@ impl Flow {
             kept.realm.clone(),
             Arc::clone(&kept.service),
             kept.source.clone(),
-            scopes.to_vec(),
+            Arc::clone(&scopes),
             kept.held(&scopes),
         );
         drop(shared);
@@ -127,7 +127,7 @@ impl Flow {
                 .registry(&self.anchor)
                 .tables
                 .get_mut(table)
-                .map(|table| table.slot(&name).gate.enter(self.id, now, waker));
+                .map(|table| table.slot(&name).enter(self.id, now, waker));
             drop(shared);
             if !matches!(entered, Some(Ok(()))) {
                 self.done(200);
@@ -271,7 +271,7 @@ impl Flow {
             }
         };
         if !same {
-            let scopes = fetch.scopes.clone();
+            let scopes = fetch.scopes.to_vec();
             self.trace.add(Line::Ask { scopes });
         }
         if body.is_some() {

@@ -7,11 +7,13 @@ use super::fetch::Way;
 use super::registry::location;
 use super::{Answer, Flow, Sent, State, Waiting};
 use crate::client::cache::Token;
+use crate::client::credentials::bearer;
 use crate::client::hop::{Hop, Reason};
-use crate::client::token::{self, Grant, NoGrant};
+use crate::client::token::{self, Lent, NoGrant};
 use crate::client::trace::Line;
 use crate::error::{Error, ErrorKind};
 use crate::origin::Url;
+use crate::secret::Secret;
 use crate::time::Time;
 
 /// Seconds for which a `Retry-After` is waited out.
@@ -30,7 +32,7 @@ impl Flow {
         if matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
             return self.token_redirect(now, answer);
         }
-        match token::read(fetch.method(), answer.status, answer.body) {
+        match token::lend(fetch.method(), answer.status, answer.body) {
             Ok(grant) => {
                 self.token_granted(now, grant);
                 Ok(())
@@ -77,24 +79,25 @@ impl Flow {
         }
     }
 
-    fn token_granted(&mut self, now: Time, grant: Grant) {
+    fn token_granted(&mut self, now: Time, grant: Lent<'_>) {
         let Some(fetch) = self.fetch.take() else { return };
         self.trace.add(Line::Token { seconds: grant.life });
-        let token = Arc::new(Token::new(&grant.token, fetch.scopes.clone().into(), now, grant.life));
+        let header = bearer(grant.token.as_bytes());
+        let token = Arc::new(Token::new(header, fetch.scopes, now, grant.life));
         token.mark_used();
         let mut shared = self.agent.shared();
         let registry = shared.registry(&self.anchor);
-        let place = registry.vault(&fetch.realm, &fetch.source);
-        let mut woken = Vec::new();
-        if let Some(vault) = registry.vaults.get_mut(place) {
-            if let Some(refresh) = grant.refresh {
-                vault.stored = Some(Arc::new(refresh));
+        if let Some(refresh) = grant.refresh {
+            let place = registry.vault(&fetch.realm, &fetch.source);
+            if let Some(vault) = registry.vaults.get_mut(place) {
+                vault.stored = Some(Arc::new(Secret::from(&*refresh)));
             }
-            woken.extend(vault.gate.leave(self.id));
         }
+        let mut woken = Vec::new();
+        woken.extend(registry.vaults.iter_mut().flat_map(|vault| vault.gate.leave(self.id)));
         if let Some(table) = registry.tables.get_mut(fetch.table) {
             table.store(now, &token);
-            woken.extend(table.slot(&fetch.name).gate.leave(self.id));
+            woken.extend(table.leave(&fetch.name, self.id));
         }
         drop(shared);
         woken.into_iter().for_each(Waker::wake);
@@ -138,7 +141,7 @@ impl Flow {
                 let mut shared = self.agent.shared();
                 let registry = shared.registry(&self.anchor);
                 if let Some(table) = registry.tables.get_mut(table) {
-                    table.slot(&name).gate.extend(self.id, at);
+                    table.slot(&name).extend(self.id, at);
                 }
                 registry.vaults.iter_mut().for_each(|vault| vault.gate.extend(self.id, at));
                 drop(shared);

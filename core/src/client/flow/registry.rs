@@ -7,9 +7,10 @@ use super::fetch::Fetch;
 use super::{Answer, Flow, Place, Redirects, Sent, State, Waiting};
 use crate::challenge::{self, Challenge};
 use crate::client::agent::fingerprint;
-use crate::client::cache::{Memory, Token, Turn};
+use crate::client::cache::{Memory, Token};
 use crate::client::credentials::{Credentials, Source};
 use crate::client::hop::{Chain, Decision, Grants, Hop, Question, Reason, decide};
+use crate::client::slot::Turn;
 use crate::client::trace::Line;
 use crate::error::{Error, ErrorKind};
 use crate::origin::{Origin, Url, has_scheme};
@@ -117,9 +118,13 @@ impl Flow {
                 self.sent = Sent::Token(token);
                 Ok(true)
             }
-            Turn::Fetch(old) => {
+            Turn::Fetch(name, old) => {
                 // A renewal asks for what the old token was asked for, so that it serves the same requests.
-                let scopes = old.as_ref().map_or_else(|| self.wanted.clone(), |token| token.asked.to_vec());
+                let scopes = match &old {
+                    Some(token) => Arc::clone(&token.asked),
+                    None if *name == *self.wanted => name,
+                    None => self.wanted.as_slice().into(),
+                };
                 self.parked = None;
                 self.fetch = Some(Fetch::new(place, realm.clone(), Arc::clone(service), source.clone(), scopes, old));
                 self.fetch_token(now, waker)?;
@@ -377,7 +382,7 @@ impl Flow {
             Memory::Bearer { .. } => "Bearer",
         };
         self.trace.add(Line::Remembered { scheme });
-        self.agent.shared().registry(&self.anchor).memory = Some((memory, false));
+        self.agent.shared().registry(&self.anchor).remember(memory, false);
     }
 
     /// A challenge on an answer that needed none: credentials, if there are any, are used from the next flow on.
@@ -390,7 +395,7 @@ impl Flow {
             Pick::Basic => Memory::Basic,
             Pick::Unusable(_) | Pick::None => return,
         };
-        self.agent.shared().registry(&self.anchor).memory = Some((memory, true));
+        self.agent.shared().registry(&self.anchor).remember(memory, true);
     }
 
     /// Bearer, unless it is unusable: no realm, or a realm that policy always refuses.
