@@ -6,9 +6,10 @@ use super::{Body, Flow, Outgoing, Sent, State, Want};
 use crate::client::hop::{Decision, Grants, Question, Reason, decide};
 use crate::client::trace::Line;
 use crate::error::{Error, ErrorKind};
-use crate::origin::Url;
+use crate::origin::{Origin, Url};
 use crate::secret::Secret;
 use crate::time::Time;
+use crate::tls::ProfileId;
 
 impl Flow {
     /// Prepares the next request, or finds what it has to wait for.
@@ -30,6 +31,18 @@ impl Flow {
         }
         self.send_here(url, &grants);
         Ok(())
+    }
+
+    /// While the flow's token request is under way: where its own request goes after that, and with which profile. A
+    /// host that has no connection there may make one meanwhile, which saves its round trips where the token service
+    /// is another host. Nothing is sent on it before that step comes, and `dial` is asked then.
+    pub fn ahead(&self) -> Option<(Origin, ProfileId)> {
+        if !matches!(self.state, State::Send) || self.fetch.is_none() || self.renewal {
+            return None;
+        }
+        let (url, grants) = self.decide_here().ok()?;
+        let (profile, _) = self.agent.intern(&self.config, url.origin(), grants.identity.as_ref());
+        Some((url.origin().clone(), profile))
     }
 
     pub(super) fn decide_here(&self) -> Result<(Url, Grants), Error> {
