@@ -123,6 +123,11 @@ impl Connection {
             return self.fail(Broken::Transport(Failure::Reset));
         }
         loop {
+            if !self.out.is_empty() {
+                // What came may end the handshake without a byte to answer, as a full one of TLS 1.2 does: only then
+                // can the request go out.
+                _ = self.transport.poll(now);
+            }
             self.flush();
             let wants_body = self.wants_body();
             let io = self.transport.poll(now);
