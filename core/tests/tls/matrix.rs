@@ -51,6 +51,7 @@ fn every_combination_has_its_outcome_and_evidence() {
                     }
                     _ => None,
                 };
+                expected.problem = error.as_ref().map(|error| (error.what(), error.remedy().to_string()));
                 for resumed in [false, true, true] {
                     // A refused session is not resumed.
                     expected.resumed = resumed && error.is_none();
