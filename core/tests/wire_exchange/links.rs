@@ -15,6 +15,19 @@ fn blob(request: &Request) -> Option<Reply> {
 }
 
 #[test]
+fn a_request_goes_out_when_the_handshake_ends_in_silence() {
+    // A full handshake of TLS 1.2 ends with bytes of the server, to which the client has nothing to answer.
+    for pace in [usize::MAX, 100, 1] {
+        let mut net = Net::new();
+        net.pace = pace;
+        net.serve_older(REG, blob);
+        let agent = agent(|config| _ = config.host(origin(REG), with_identity()));
+        net.get(&agent, URL).ok(200, "0 by 0");
+        net.get(&agent, URL).ok(200, "0 by 0");
+    }
+}
+
+#[test]
 fn a_stale_link_is_replaced_once() {
     for then in [Then::Close, Then::Cut, Then::Reset, Then::Deaf] {
         for method in ["GET", "PUT", "DELETE", "HEAD"] {

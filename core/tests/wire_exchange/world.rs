@@ -13,7 +13,7 @@ use regauth::wire::{Do, Exchange, Link, LinkKey};
 use regauth::{Agent, Config, Dial, Error, Failure, Found, Host, Origin, Time};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use super::socket::{Handler, Reply, Request, Socket, Then};
 
@@ -31,6 +31,7 @@ pub(crate) struct World {
     pub(crate) second: Identity,
     tls: Arc<ServerConfig>,
     picky: Arc<ServerConfig>,
+    older: Arc<ServerConfig>,
 }
 
 fn params(name: &str, hosts: &[&str]) -> CertificateParams {
@@ -63,7 +64,8 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
     let key = KeyPair::generate().unwrap();
     let hosts = [REG, AUTH, BLOBS].map(|origin| origin.strip_prefix("https://").unwrap());
     let leaf = params("server", &hosts).signed_by(&key, &issuer).unwrap();
-    let server = |trusted: &CertificateDer<'static>, required: bool| {
+    let both = rustls::ALL_VERSIONS;
+    let server = |trusted: &CertificateDer<'static>, required: bool, versions: &[&'static SupportedProtocolVersion]| {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(trusted.clone()).unwrap();
@@ -72,7 +74,7 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
         let verifier = verifier.clear_root_hint_subjects();
         let verifier = if required { verifier } else { verifier.allow_unauthenticated() }.build().unwrap();
         let mut config = ServerConfig::builder_with_details(provider, Arc::new(Fixed))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_client_cert_verifier(verifier)
             .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
@@ -87,8 +89,9 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
         roots,
         identity: identity("first", &issuer),
         second: identity("second", &picky_issuer),
-        tls: server(&der, false),
-        picky: server(&picky_der, true),
+        tls: server(&der, false, both),
+        picky: server(&picky_der, true, both),
+        older: server(&der, false, &[&rustls::version::TLS12]),
     }
 });
 
@@ -192,6 +195,11 @@ impl Net {
         self.servers.insert(origin.into(), (Box::new(handler), Some(Arc::clone(&WORLD.picky))));
     }
 
+    /// One that speaks TLS 1.2 only.
+    pub(crate) fn serve_older(&mut self, origin: &str, handler: impl FnMut(&Request) -> Option<Reply> + 'static) {
+        self.servers.insert(origin.into(), (Box::new(handler), Some(Arc::clone(&WORLD.older))));
+    }
+
     /// What every server does with its idle connections.
     pub(crate) fn end_idle(&mut self, then: Then) {
         for (_, _, socket) in &mut self.pool {
@@ -239,8 +247,15 @@ impl Net {
                     Err(_) => exchange.filled(0),
                 }
             }
-            let is_call = matches!(exchange.poll(self.now, waker), Do::Connect(_) | Do::Write(_) | Do::Read);
-            if let (true, Some((calls, failure))) = (is_call, self.fail) {
+            let kind = |act: Do<'_>| match act {
+                Do::Connect(_) => "connect",
+                Do::Write(_) => "write",
+                Do::Read => "read",
+                _ => "other",
+            };
+            let first = kind(exchange.poll(self.now, waker));
+            assert_eq!(kind(exchange.poll(self.now, waker)), first, "the same until it is answered");
+            if let (true, Some((calls, failure))) = (first != "other", self.fail) {
                 self.fail = calls.checked_sub(1).map(|calls| (calls, failure));
                 if self.fail.is_none() {
                     // A socket that failed to write gives what came before, and then fails to read.
