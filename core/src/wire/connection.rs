@@ -333,14 +333,6 @@ impl Connection {
         self.transport.evidence()
     }
 
-    /// Why TLS failed, if it did.
-    pub(super) fn trouble(&mut self, now: Time) -> Option<TlsError> {
-        match self.transport.poll(now) {
-            Io::Failed(error) => Some(error.clone()),
-            _ => None,
-        }
-    }
-
     /// Says goodbye; bytes may have to be written after it.
     pub(super) fn close(&mut self) {
         self.broken = true;

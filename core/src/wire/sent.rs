@@ -4,7 +4,7 @@ use crate::client::Outgoing;
 use crate::client::hop::Hop;
 use crate::origin::Url;
 use crate::time::Time;
-use crate::tls::{Evidence, TlsError};
+use crate::tls::Evidence;
 
 /// One request that went out, and what came of it. It holds no secret but the query of its URL: show
 /// [`Url::redacted`].
@@ -31,8 +31,6 @@ pub struct Sent {
     pub ended: Option<Time>,
     /// What the connection showed by then; `None` for plain http.
     pub evidence: Option<Evidence>,
-    /// Why TLS failed, which says more than the [`Failure`](crate::Failure) that the flow is told.
-    pub trouble: Option<TlsError>,
 }
 
 impl Sent {
@@ -54,7 +52,6 @@ impl Sent {
             status: None,
             ended: None,
             evidence: None,
-            trouble: None,
         }
     }
 }

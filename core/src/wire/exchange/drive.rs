@@ -267,7 +267,6 @@ impl Exchange {
         sent.status = status.or(sent.status);
         sent.ended = Some(now);
         sent.evidence = live.connection.evidence().cloned();
-        sent.trouble = live.connection.trouble(now);
     }
 
     pub(super) fn misuse(&mut self, what: &'static str) {
