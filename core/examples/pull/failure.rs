@@ -68,17 +68,10 @@ impl Failure {
             Fault::Network => Exit::Network,
             _ => Exit::Input,
         };
-        let mut what = match error.kind() {
-            // A server that has answered had nothing against the certificates.
-            ErrorKind::Network { failure, evidence: Some(evidence) } if evidence.accepted => {
-                let bare = ErrorKind::Network { failure: *failure, evidence: None };
-                Error::at(bare, error.hop().unwrap_or(Hop::Registry), error.origin().cloned()).what()
-            }
-            _ => error.what(),
+        let what = match detail {
+            Some(detail) => format!("{}; {detail}", error.what()),
+            None => error.what(),
         };
-        if let Some(detail) = detail {
-            what = format!("{what}; {detail}");
-        }
         Self::new(exit, what, todo(error))
     }
 }
@@ -125,7 +118,10 @@ fn todo(error: &Error) -> String {
             "Check --user, the password, and what the user may do with this repository.".into()
         }
         (ErrorKind::Network { failure: Lost::ServerCertificate, .. }, _) => {
-            "Give the certificate authority that issued the server's certificate with --ca FILE.".into()
+            error.remedy().replace("(ca)", "(--ca FILE)")
+        }
+        (ErrorKind::Network { failure: Lost::Tls, .. }, _) => {
+            error.remedy().replace("use http for it", "use http for it (--http)")
         }
         (ErrorKind::Network { failure: Lost::CertificateRequired, evidence }, _) => {
             let none_fits = evidence.as_ref().is_some_and(|e| matches!(e.shown, regauth::tls::Shown::NoneFits(_)));

@@ -88,10 +88,8 @@ pub(crate) fn refusal(wanted: &str, status: u16, body: &[u8], row: Option<&Row>)
     let body = String::from_utf8_lossy(body);
     let hop = row.map_or(Hop::Registry, |row| row.hop);
     let place = row.map(|row| format!(" ({} at {})", row.hop, row.origin)).unwrap_or_default();
-    let configured = row.and_then(|row| row.configured.as_deref());
-    let evidence = row.and_then(|row| row.evidence.as_ref());
-    let certificates = clause(configured, evidence).map(|text| format!("; {text}")).unwrap_or_default();
-    if let Some((what, todo)) = refused_over_http(status, &body, evidence, hop, row.map(|row| row.origin.as_str())) {
+    let certificates = row.and_then(clause).map(|text| format!("; {text}")).unwrap_or_default();
+    if let Some((what, todo)) = refused_over_http(status, &body, hop, row) {
         return Failure::new(Exit::Refused, format!("{what}{place}{certificates}"), todo);
     }
     let said = said(&body).map(|said| format!(": {said}")).unwrap_or_default();
@@ -143,11 +141,11 @@ mod tests {
             origin: "https://reg.example".into(),
             path: "/v2/".into(),
             configured: configured.map(str::to_string),
+            flaw: None,
             evidence: Some(evidence),
             authorization: None,
             reused: false,
             status: Some(400),
-            trouble: None,
             begun: 0,
             millis: 1,
         }

@@ -7,14 +7,15 @@ use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
-use regauth::tls::{Evidence, ServerFlaw, Shown, TlsError};
-use regauth::wire::{Do, Exchange, Head};
+use regauth::tls::Shown;
+use regauth::wire::{Do, Exchange, Head, Sent};
 use regauth::{Agent, ErrorKind as Kind, Failure as Lost, Hop, Origin, Time};
 
 use crate::failure::{Failure, identity_option};
 use crate::net;
 use crate::pool::{Pool, Socket, Turn};
 use crate::proxy::Proxies;
+use crate::setup::Flaws;
 use crate::table::{Row, clause};
 
 /// For the head of an answer, token request and redirects included, however slowly its bytes come.
@@ -25,6 +26,7 @@ pub(crate) struct Host {
     pub(crate) agent: Agent,
     pub(crate) timeout: Duration,
     pub(crate) explain: bool,
+    flaws: Flaws,
     proxies: Proxies,
     pool: Pool,
     rows: Mutex<Vec<Row>>,
@@ -62,11 +64,12 @@ impl Wake for Unpark {
 }
 
 impl Host {
-    pub(crate) fn new(agent: Agent, proxies: Proxies, timeout: Duration, explain: bool) -> Self {
+    pub(crate) fn new(agent: Agent, flaws: Flaws, proxies: Proxies, timeout: Duration, explain: bool) -> Self {
         Self {
             agent,
             timeout,
             explain,
+            flaws,
             proxies,
             pool: Pool::default(),
             rows: Mutex::default(),
@@ -89,7 +92,7 @@ impl Host {
     /// Runs an exchange to its end.
     pub(crate) fn run(&self, pull: u32, mut exchange: Exchange, sink: &mut dyn Sink) -> Result<End, Failure> {
         let result = self.drive(&mut exchange, sink);
-        let rows = rows(pull, &exchange);
+        let rows = self.rows_of(pull, &exchange);
         let last = rows.last().cloned();
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
         if self.explain {
@@ -106,6 +109,25 @@ impl Host {
                 if broken { Ok(End::Broken(failure)) } else { Err(failure) }
             }
         }
+    }
+
+    fn rows_of(&self, pull: u32, exchange: &Exchange) -> Vec<Row> {
+        let row = |sent: &Sent| Row {
+            pull,
+            hop: sent.hop,
+            method: sent.method.clone(),
+            origin: sent.url.origin().to_string(),
+            path: sent.url.path().to_string(),
+            configured: sent.identity.clone(),
+            flaw: sent.identity.as_ref().and_then(|label| self.flaws.get(label).cloned()),
+            evidence: sent.evidence.clone(),
+            authorization: sent.authorization,
+            reused: sent.reused,
+            status: sent.status,
+            begun: sent.begun.0,
+            millis: sent.ended.unwrap_or(sent.begun).since(sent.begun),
+        };
+        exchange.sent().iter().map(row).collect()
     }
 
     fn drive(&self, exchange: &mut Exchange, sink: &mut dyn Sink) -> Result<(), Stop> {
@@ -154,11 +176,13 @@ impl Host {
                 },
                 Do::Head(head) => {
                     headed = true;
+                    let length =
+                        head.get("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+                    if let Some(socket) = &mut socket {
+                        socket.answered(length);
+                    }
                     sink.head(head).map_err(Stop::Sink)?;
                     exchange.took_head();
-                    if let Some(socket) = &socket {
-                        socket.answered();
-                    }
                 }
                 Do::Body(bytes) => {
                     let length = bytes.len();
@@ -202,18 +226,13 @@ fn keep(exchange: &mut Exchange, socket: Option<Socket<'_>>) {
 fn explained(error: &regauth::Error, detail: Option<String>, last: Option<&Row>) -> Failure {
     let row = last.filter(|row| error.origin().map(Origin::to_string).as_deref() == Some(&row.origin));
     let mut failure = Failure::of(error, detail.as_deref());
-    let trouble = row.and_then(|row| row.trouble.as_ref());
-    if let (Kind::Network { failure: Lost::ServerCertificate | Lost::Tls, .. }, Some(trouble)) = (error.kind(), trouble)
+    if let (Kind::Network { failure: Lost::CertificateRejected, .. }, Some(flaw)) =
+        (error.kind(), row.and_then(|row| row.flaw.as_ref()))
     {
-        let place = row.map(|row| format!(" ({} at {})", row.hop, row.origin)).unwrap_or_default();
-        failure.what = format!("{}{place}", trouble.what());
-        if !matches!(trouble, TlsError::Server(ServerFlaw::Untrusted)) {
-            failure.todo = trouble.remedy().into();
-        }
-        return failure;
+        failure.what = format!("{}; {flaw}", failure.what);
     }
     let (Kind::TokenRefused { .. }, Some(row)) = (error.kind(), row) else { return failure };
-    let Some(text) = clause(row.configured.as_deref(), row.evidence.as_ref()) else { return failure };
+    let Some(text) = clause(row) else { return failure };
     if row.authorization.is_none() || !matches!(row.status, Some(401)) {
         failure.what = format!("{}; {text}", failure.what);
     }
@@ -224,51 +243,29 @@ fn explained(error: &regauth::Error, detail: Option<String>, last: Option<&Row>)
     failure
 }
 
-fn rows(pull: u32, exchange: &Exchange) -> Vec<Row> {
-    let row = |sent: &regauth::wire::Sent| Row {
-        pull,
-        hop: sent.hop,
-        method: sent.method.clone(),
-        origin: sent.url.origin().to_string(),
-        path: sent.url.path().to_string(),
-        trouble: sent.trouble.clone(),
-        configured: sent.identity.clone(),
-        evidence: sent.evidence.clone(),
-        authorization: sent.authorization,
-        reused: sent.reused,
-        status: sent.status,
-        begun: sent.begun.0,
-        millis: sent.ended.unwrap_or(sent.begun).since(sent.begun),
-    };
-    exchange.sent().iter().map(row).collect()
-}
-
-/// Whether the server asked for a certificate that it did not get, or refused the one that it got, and said so by HTTP:
-/// nginx by 400 with a text, or 495 and 496; Apache by 403, Caddy by 421. Gives the sentence and what to do.
-pub(crate) fn refused_over_http(
-    status: u16,
-    body: &str,
-    evidence: Option<&Evidence>,
-    hop: Hop,
-    origin: Option<&str>,
-) -> Option<(String, String)> {
-    let shown = evidence.map(|evidence| &evidence.shown);
+/// Whether the server refused over HTTP what belongs to TLS. nginx answers 400 with a text, or 495 and 496; Apache 403
+/// and Caddy 421 where a certificate is missing. Gives the sentence and what to do.
+pub(crate) fn refused_over_http(status: u16, body: &str, hop: Hop, row: Option<&Row>) -> Option<(String, String)> {
+    let shown = row.and_then(|row| row.evidence.as_ref()).map(|evidence| &evidence.shown);
     let missing = status == 496 || (status == 400 && body.contains("No required SSL certificate was sent"));
     let refused = status == 495 || (status == 400 && body.contains("The SSL certificate error"));
     let perhaps = matches!(status, 403 | 421) && matches!(shown, Some(Shown::NoPair | Shown::NoneFits(_)));
+    if status == 400 && body.contains("The plain HTTP request was sent to HTTPS port") {
+        return Some(("the server speaks https on this port".into(), "Leave out --http.".into()));
+    }
     if missing || perhaps {
-        let todo = if matches!(shown, Some(Shown::NoneFits(_))) {
-            "Give a certificate of an issuer that the server names.".to_string()
-        } else {
-            identity_option(hop, origin.unwrap_or("ORIGIN"))
+        let todo = match shown {
+            Some(Shown::NoneFits(_)) => "Give a certificate of an issuer that the server names.".to_string(),
+            _ => identity_option(hop, row.map_or("ORIGIN", |row| &row.origin)),
         };
         return Some((format!("the server requires a client certificate, and says so with {status}"), todo));
     }
     if refused {
-        return Some((
-            format!("the server refused the client certificate, and says so with {status}"),
-            "Check that the server trusts its issuer and that it has not expired.".into(),
-        ));
+        let todo = match row.and_then(|row| row.flaw.as_ref()) {
+            Some(_) => "Renew the certificate, or check this machine's clock.",
+            None => "Check that the server trusts its issuer and that it has not expired.",
+        };
+        return Some((format!("the server refused the client certificate, and says so with {status}"), todo.into()));
     }
     None
 }

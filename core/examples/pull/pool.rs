@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use regauth::wire::{Link, LinkKey};
 
-/// How long a request waits for a connection that is in use before it makes another one: an answer from close by is
-/// there sooner, and a handshake costs more.
+/// How long a request waits for a connection that is in use before it makes another one, unless all of them are known to
+/// be in use for long: an answer from close by is there sooner, and a handshake costs more.
 const GRACE: Duration = Duration::from_millis(50);
 /// How long it waits where no connection of the kind has had an answer yet: the next one resumes the session of the
 /// first, which that has to get first.
 const FIRST: Duration = Duration::from_secs(3);
+/// What is worth waiting for to the end, in bytes of content.
+const SHORT: u64 = 64 * 1024;
 /// Servers close idle connections after 60 s and more; some proxies sooner.
 const IDLE: Duration = Duration::from_secs(20);
 
@@ -27,6 +29,8 @@ pub(crate) struct Pool {
 struct Slot {
     idle: Vec<(Link, TcpStream, Instant)>,
     busy: usize,
+    /// Those of the busy ones that will be so for long.
+    long: usize,
     answered: bool,
 }
 
@@ -40,6 +44,7 @@ pub(crate) struct Socket<'p> {
 pub(crate) struct Lease<'p> {
     pool: &'p Pool,
     key: LinkKey,
+    long: bool,
 }
 
 /// What a request gets.
@@ -62,13 +67,20 @@ impl Pool {
             slot.idle.retain(|(_, _, since)| since.elapsed() < IDLE);
             if pooled && let Some((link, stream, _)) = slot.idle.pop() {
                 slot.busy += 1;
-                return Turn::Pooled(Box::new(link), Socket { stream, lease: Lease { pool: self, key: key.clone() } });
+                return Turn::Pooled(
+                    Box::new(link),
+                    Socket { stream, lease: Lease { pool: self, key: key.clone(), long: false } },
+                );
             }
-            let limit = if slot.answered { GRACE } else { FIRST };
+            let limit = match slot {
+                Slot { answered: false, .. } => FIRST,
+                Slot { busy, long, .. } if busy == long => Duration::ZERO,
+                _ => GRACE,
+            };
             let left = limit.saturating_sub(begun.elapsed());
             if !pooled || slot.busy == 0 || left.is_zero() {
                 slot.busy += 1;
-                return Turn::New(Lease { pool: self, key: key.clone() });
+                return Turn::New(Lease { pool: self, key: key.clone(), long: false });
             }
             slots = self.changed.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -89,9 +101,14 @@ impl<'p> Lease<'p> {
 }
 
 impl Socket<'_> {
-    /// An answer came on it.
-    pub(crate) fn answered(&self) {
-        self.lease.edit(|slot| slot.answered = true);
+    /// The head of an answer came on it, with so much content behind it, if that is known.
+    pub(crate) fn answered(&mut self, length: Option<u64>) {
+        let long = !self.lease.long && length.is_none_or(|length| length > SHORT);
+        self.lease.long |= long;
+        self.lease.edit(|slot| {
+            slot.answered = true;
+            slot.long += usize::from(long);
+        });
     }
 
     /// Puts it aside for the next request.
@@ -106,6 +123,9 @@ impl Socket<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.edit(|slot| slot.busy = slot.busy.saturating_sub(1));
+        self.edit(|slot| {
+            slot.busy = slot.busy.saturating_sub(1);
+            slot.long = slot.long.saturating_sub(usize::from(self.long));
+        });
     }
 }

@@ -54,7 +54,10 @@ pub(crate) fn pull(
     let (bytes, blobs) = match document {
         Document::Image(blobs) => (bytes, blobs),
         Document::Index(list) => {
-            let chosen = manifest::choose(&list, &image.platform)?;
+            let chosen = manifest::choose(&list, &image.platform).map_err(|failure| Failure {
+                what: format!("{} (registry at {})", failure.what, image.origin),
+                ..failure
+            })?;
             let reference = chosen.digest.to_string();
             let (bytes, manifest, document) = self::document(host, pull, image, &reference, Some(&chosen.digest))?;
             found = Descriptor { platform: chosen.platform, ..manifest };

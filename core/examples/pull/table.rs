@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use regauth::Hop;
-use regauth::tls::{Evidence, Shown, TlsError};
+use regauth::tls::{Evidence, Shown};
 use serde_json::json;
 
 /// One request.
@@ -17,14 +17,14 @@ pub(crate) struct Row {
     pub(crate) path: String,
     /// The identity of the profile.
     pub(crate) configured: Option<String>,
+    /// What is known to be wrong with it: it has ended.
+    pub(crate) flaw: Option<String>,
     pub(crate) evidence: Option<Evidence>,
     /// The scheme of its Authorization.
     pub(crate) authorization: Option<&'static str>,
     /// Whether the connection had served an earlier request.
     pub(crate) reused: bool,
     pub(crate) status: Option<u16>,
-    /// Why TLS failed.
-    pub(crate) trouble: Option<TlsError>,
     /// Unix milliseconds.
     pub(crate) begun: u64,
     pub(crate) millis: u64,
@@ -133,12 +133,18 @@ fn brief(path: &str) -> String {
     }
 }
 
-/// What a connection says about client certificates, as a clause: rule E.2. `None` where there is nothing to say.
-pub(crate) fn clause(configured: Option<&str>, evidence: Option<&Evidence>) -> Option<String> {
-    let evidence = evidence?;
+/// What a connection says about client certificates, as a clause: what issuers the server named, what is configured, what
+/// was sent. `None` where there is nothing to say.
+pub(crate) fn clause(row: &Row) -> Option<String> {
+    let (evidence, configured) = (row.evidence.as_ref()?, row.configured.as_deref());
+    let flaw = row.flaw.as_ref().map(|flaw| format!(", and {flaw}")).unwrap_or_default();
     let issuers = match evidence.hints.as_slice() {
         [] => "the server asked for a client certificate".to_string(),
-        hints => format!("the server asked for a client certificate issued by {}", hints.join(" or ")),
+        [one] => format!("the server asked for a client certificate issued by {one}"),
+        [one, more @ ..] => {
+            let more = more.len();
+            format!("the server asked for a client certificate issued by {one} or one of {more} others")
+        }
     };
     let text = match (&evidence.shown, configured) {
         (Shown::NotAsked, None) => return None,
@@ -147,7 +153,7 @@ pub(crate) fn clause(configured: Option<&str>, evidence: Option<&Evidence>) -> O
         }
         (Shown::NoPair, _) => format!("{issuers}, and none is configured for it"),
         (Shown::NoneFits(why), _) => format!("{issuers}, and none was sent: {}", why.join("; ")),
-        (Shown::Pair { label, issuer }, _) => format!("{issuers}, and {label}, issued by {issuer}, was sent"),
+        (Shown::Pair { label, issuer }, _) => format!("{issuers}, and {label}, issued by {issuer}, was sent{flaw}"),
         _ => return None,
     };
     Some(text)

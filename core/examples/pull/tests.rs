@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use regauth::{Agent, Hop};
+use regauth::{Agent, Hop, Host as Entry};
 
 use crate::demo::{Demo, Trouble};
 use crate::failure::{Exit, Failure};
@@ -17,12 +17,14 @@ use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::proxy::Proxies;
 use crate::pull::{Image, Pulled, pull};
+use crate::setup::Flaws;
 use crate::table::Row;
 use crate::testing::directory;
 
 /// A pull from the demonstration; its rows too.
 fn from(demo: &Demo, proxies: Proxies, pulls: u32) -> (Result<Pulled, Failure>, Vec<Row>) {
-    let host = Host::new(Agent::new(demo.config.clone()).unwrap(), proxies, Duration::from_secs(20), false);
+    let agent = Agent::new(demo.config.clone()).unwrap();
+    let host = Host::new(agent, Flaws::new(), proxies, Duration::from_secs(20), false);
     let image = Image { origin: &demo.registry, name: &demo.name, platform: Platform::here() };
     let directory = directory("pull");
     let layout = Layout::create(&directory.join("out")).unwrap();
@@ -83,6 +85,17 @@ fn a_download_that_never_gets_on_is_given_up() {
     assert_eq!(failure.exit, Exit::Network);
     assert!(failure.what.contains("(redirect at https://127.0.0.1:"), "{failure}");
     assert!(failure.what.contains("; 3000 of "), "{failure}");
+}
+
+#[test]
+fn a_certificate_that_is_required_by_tls_is_said() {
+    let mut demo = Demo::start().unwrap();
+    demo.config.host(demo.registry.clone(), Entry::default());
+    let failure = from(&demo, Proxies::default(), 1).0.unwrap_err();
+    assert_eq!(failure.exit, Exit::Network);
+    assert!(failure.what.starts_with("the server requires a client certificate and none was shown (alert 116)"));
+    assert!(failure.what.contains("none is configured for it (registry at https://127.0.0.1:"), "{failure}");
+    assert_eq!(failure.todo, "Give a client certificate and its key with --cert FILE --key FILE.");
 }
 
 #[test]
