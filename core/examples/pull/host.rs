@@ -145,7 +145,8 @@ impl Host {
                     match self.pool.take(&key, pooled) {
                         Turn::Pooled(link, kept) => {
                             socket = Some(kept);
-                            exchange.connected(now, Some(*link));
+                            // It may have waited.
+                            exchange.connected(self::now(), Some(*link));
                         }
                         Turn::New(lease) => match net::connect(exchange, &origin, proxy, self.timeout) {
                             Ok(stream) => {
