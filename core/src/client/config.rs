@@ -24,6 +24,9 @@ pub struct Host {
     pub force: bool,
     /// After a TLS rejection try the next identity, where the request can be repeated.
     pub try_pairs: bool,
+    /// The same after an answer that may be a refusal of the certificate: 403, 404, 5xx, as Docker's page on `certs.d`
+    /// has it; see [`Profile::retry`]. The answer to the last one stands.
+    pub try_pairs_on_status: bool,
     /// Do not check the server's certificate; independent of the identity. No password leaves with it, unless
     /// `password_unverified` is set.
     pub skip_verify: bool,
@@ -248,6 +251,7 @@ impl Config {
             identities: identity.map(|origin| self.identities(origin).to_vec()).unwrap_or_default(),
             force: whose.is_some_and(|host| host.force),
             try_pairs: whose.is_some_and(|host| host.try_pairs),
+            try_pairs_on_status: whose.is_some_and(|host| host.try_pairs_on_status),
             skip_verify: host.is_some_and(|host| host.skip_verify),
             alpn: host.map(|host| host.alpn.clone()).unwrap_or_default(),
             ..Settings::default()

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::origin::{Origin, Url};
 use crate::scope::Scope;
 use crate::time::Time;
+use crate::tls::Attempt;
 
 /// Lines kept for one flow; a flow that needs more is in a loop that its own limits end.
 const MAX_LINES: usize = 256;
@@ -32,6 +33,7 @@ pub(crate) enum Line {
     AnyHttps,
     Wait { why: &'static str, until: Time },
     Again { why: &'static str },
+    NextPair { label: String, ended: Attempt },
     Dial { what: String, refused: bool },
     MountDenied,
     Failed(Error),
@@ -93,6 +95,12 @@ impl fmt::Display for Line {
             Self::AnyHttps => f.write_str("  mode any-https: credentials go to a host that is not paired"),
             Self::Wait { why, until } => write!(f, "  waits for {why}, until {} ms at the latest", until.0),
             Self::Again { why } => write!(f, "  again: {why}"),
+            Self::NextPair { label, ended: Attempt::Answered(status) } => {
+                write!(f, "  {label} was shown and the answer is {status}: the next certificate is tried")
+            }
+            Self::NextPair { label, .. } => {
+                write!(f, "  {label} was shown and TLS refused it: the next certificate is tried")
+            }
             Self::Dial { what, refused: true } => write!(f, "  address {what}: refused"),
             Self::Dial { what, refused: false } => write!(f, "  address {what}"),
             Self::MountDenied => f.write_str("  the mount is denied: upload the blob instead"),

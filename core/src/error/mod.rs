@@ -1,5 +1,6 @@
 //! Errors: who is at fault, on which hop, what happened and what to do.
 
+mod diagnosis;
 mod hop;
 mod network;
 
@@ -10,6 +11,7 @@ use crate::origin::{Origin, UrlFlaw};
 use crate::time::Time;
 use crate::tls::Evidence;
 
+pub use diagnosis::{CertificateState, Diagnosis};
 pub use hop::{Hop, Reason};
 
 /// Who has to act.
@@ -119,6 +121,8 @@ pub enum ErrorKind {
         code: Option<&'static str>,
         /// The status of the POST before it, where both ways were tried.
         first: Option<u16>,
+        /// What the answer says about client certificates.
+        certificates: Option<Box<Diagnosis>>,
     },
     /// Token service: come back later.
     TokenLater {
@@ -176,6 +180,15 @@ impl Error {
     /// What happened.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
+    }
+
+    /// What it says about client certificates, where it does.
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        match &*self.kind {
+            ErrorKind::Network { failure, evidence } => Diagnosis::of_failure(*failure, evidence.as_deref()),
+            ErrorKind::TokenRefused { certificates, .. } => certificates.as_deref().cloned(),
+            _ => None,
+        }
     }
 
     /// The hop that failed, if it was one.
@@ -242,11 +255,14 @@ impl Error {
             ErrorKind::Refused { sent, status } => format!("{sent} was sent and refused with {status}"),
             ErrorKind::TooManyTokens => "five tokens were fetched and each was refused".into(),
             ErrorKind::Protocol(what) => format!("the answer breaks HTTP/1.1: {what}"),
-            ErrorKind::TokenRefused { status, code, first } => {
+            ErrorKind::TokenRefused { status, code, first, certificates } => {
                 let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+                let more = certificates.as_ref().map(|more| format!("; {}", more.what)).unwrap_or_default();
                 match first {
-                    Some(first) => format!("the token service answered POST with {first} and GET with {status}{code}"),
-                    None => format!("the token service refused with {status}{code}"),
+                    Some(first) => {
+                        format!("the token service answered POST with {first} and GET with {status}{code}{more}")
+                    }
+                    None => format!("the token service refused with {status}{code}{more}"),
                 }
             }
             ErrorKind::TokenLater { status, retry_at: Some(at) } => {
@@ -294,6 +310,9 @@ impl Error {
                 "Check that the registry trusts the token service's key and that their clocks agree.".into()
             }
             ErrorKind::Protocol(_) => "Check what stands between this client and the server, a proxy for one.".into(),
+            ErrorKind::TokenRefused { certificates: Some(more), .. } if more.state != CertificateState::NotAsked => {
+                more.remedy.clone()
+            }
             ErrorKind::TokenRefused { .. } => {
                 "Check user and password, or the refresh token, for this registry.".into()
             }

@@ -1,6 +1,7 @@
 //! The sentences about connections that failed.
 
 use super::Failure;
+use super::diagnosis::TRUST;
 use crate::tls::{Evidence, Shown};
 
 /// So many issuers of a server's CertificateRequest are named; it may name hundreds.
@@ -22,6 +23,15 @@ pub(super) fn what(failure: Failure, evidence: Option<&Evidence>) -> String {
     if !matches!(failure, Failure::CertificateRequired | Failure::CertificateRejected) {
         return text;
     }
+    text = with_certificates(text, evidence);
+    if evidence.resumed {
+        text.push_str("; the session was resumed");
+    }
+    text
+}
+
+/// Adds what the server asked for, what is configured and what was sent.
+pub(super) fn with_certificates(mut text: String, evidence: &Evidence) -> String {
     if !evidence.hints.is_empty() {
         let named: Vec<&str> = evidence.hints.iter().take(MAX_HINTS).map(String::as_str).collect();
         let more = evidence.hints.len().saturating_sub(MAX_HINTS);
@@ -34,18 +44,36 @@ pub(super) fn what(failure: Failure, evidence: Option<&Evidence>) -> String {
         Shown::NotAsked => {}
         Shown::NoPair => text.push_str("; none is configured for it"),
         Shown::NoneFits(pairs) => text.push_str(&format!("; {}; none was sent", pairs.join("; "))),
-        Shown::Pair { label, issuer } => text.push_str(&format!("; {label}, issued by {issuer}, was sent")),
-    }
-    if evidence.resumed {
-        text.push_str("; the session was resumed");
+        Shown::Pair { label, issuer } => {
+            let issuer = if issuer.is_empty() { String::new() } else { format!(", issued by {issuer},") };
+            text.push_str(&format!("; {label}{issuer} was sent"));
+            if let Some(flaw) = evidence.flaw {
+                text.push_str(&format!(", and {}", flaw.as_str()));
+            }
+        }
     }
     text
 }
 
+/// What to do where a certificate is missing.
+pub(super) fn missing(evidence: &Evidence) -> &'static str {
+    match evidence.shown {
+        Shown::NoneFits(_) => "Configure a client certificate and key of an issuer that the server names.",
+        _ => "Configure a client certificate and key for this origin, or a pair that lends the registry's to it.",
+    }
+}
+
 pub(super) fn remedy(failure: Failure, evidence: Option<&Evidence>) -> String {
-    if let (Failure::CertificateRequired, Some(Shown::NoPair)) = (failure, evidence.map(|evidence| &evidence.shown)) {
-        return "Configure a client certificate and key for this origin, or a pair that lends the registry's to it."
-            .into();
+    match evidence {
+        Some(Evidence { late: false, shown: Shown::NoPair | Shown::NoneFits(_), .. })
+            if failure == Failure::CertificateRequired =>
+        {
+            return evidence.map(missing).unwrap_or_default().into();
+        }
+        Some(Evidence { flaw: Some(flaw), .. }) if failure == Failure::CertificateRejected => {
+            return flaw.remedy().into();
+        }
+        _ => {}
     }
     if let Some((_, remedy)) = evidence.and_then(|evidence| evidence.problem.as_ref()) {
         return remedy.clone();
@@ -58,9 +86,7 @@ pub(super) fn remedy(failure: Failure, evidence: Option<&Evidence>) -> String {
         Failure::CertificateRequired => {
             "Configure a client certificate and key for this origin, from an issuer that the server names."
         }
-        Failure::CertificateRejected => {
-            "Check that the server trusts the certificate's issuer and that it has not expired."
-        }
+        Failure::CertificateRejected => TRUST,
         Failure::Tls => "Check that the port speaks TLS 1.2 or 1.3.",
         Failure::AddressRefused => {
             "If this address is meant, give leave to it: local = true on the pair or the host entry."

@@ -71,6 +71,7 @@ pub enum Tls<'a> {
 /// `Send`, and used by one task at a time. After [`Tls::Failed`] every call does nothing.
 pub struct TlsClient {
     conn: UnbufferedClientConnection,
+    profile: Profile,
     clock: Arc<Clock>,
     link: Arc<Link>,
     input: Buffer,
@@ -139,6 +140,7 @@ impl TlsClient {
         let conn = UnbufferedClientConnection::new(config, name).map_err(|error| tls_error(error, false))?;
         Ok(Self {
             conn,
+            profile: profile.clone(),
             clock,
             link,
             input: Buffer::default(),
@@ -393,6 +395,7 @@ impl TlsClient {
         self.evidence.hints.clone_from(&request.hints);
         self.evidence.shown.clone_from(&request.shown);
         (self.evidence.pair, self.evidence.next) = (request.pair, request.next);
+        self.evidence.flaw = self.profile.flaw(request.pair, self.clock.get());
         self.link.learned(request);
     }
 

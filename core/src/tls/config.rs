@@ -134,14 +134,18 @@ impl Clock {
     pub(crate) fn set(&self, now: Time) {
         self.0.store(now.0, Ordering::Relaxed);
     }
+
+    pub(crate) fn get(&self) -> Time {
+        Time(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl TimeProvider for Clock {
     fn current_time(&self) -> Option<UnixTime> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.get() {
             // Not 1970: a host that has no time has to say so, or every certificate would be from the future.
-            0 => None,
-            millis => Some(UnixTime::since_unix_epoch(Duration::from_millis(millis))),
+            Time(0) => None,
+            Time(millis) => Some(UnixTime::since_unix_epoch(Duration::from_millis(millis))),
         }
     }
 }

@@ -22,7 +22,7 @@ pub enum Shown {
     /// The server asked and the profile has no pair.
     NoPair,
     /// The server asked and no pair fits: by issuer or by signature scheme. One line for each pair, with its file or
-    /// label, its issuer and the reason.
+    /// label and its issuer, or the reason.
     NoneFits(Vec<String>),
     /// The pair with this label, whose leaf was issued by `issuer`.
     Pair {
@@ -31,6 +31,41 @@ pub enum Shown {
         /// The issuer of its leaf, as RFC 4514 text.
         issuer: String,
     },
+}
+
+/// What speaks against a certificate, by what it says of itself. It is shown all the same: this machine's clock may be the
+/// one that is wrong, and whether it matters is for the server to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// It has expired.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// Its extended key usage does not allow clients.
+    NotForClients,
+}
+
+impl Flaw {
+    /// One clause about a certificate.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "it has expired",
+            Self::NotYetValid => "it is not valid yet",
+            Self::NotForClients => "its extended key usage does not allow clients",
+        }
+    }
+
+    /// One sentence: what to do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Expired => "Renew the client certificate, or check this machine's clock.",
+            Self::NotYetValid => "Check this machine's clock, and from when the client certificate is valid.",
+            Self::NotForClients => {
+                "Use a client certificate whose extended key usage has clientAuth, or that has no such extension."
+            }
+        }
+    }
 }
 
 /// The facts of one connection; kept until it closes, and with the session for those resumed from it.
@@ -45,7 +80,10 @@ pub struct Evidence {
     pub shown: Shown,
     /// The index of what was shown in the profile's identities.
     pub pair: Option<usize>,
-    /// The next identity to try after a rejection: `None` where no other one fits or `try_pairs` is off.
+    /// What speaks against it.
+    pub flaw: Option<Flaw>,
+    /// The next identity that would do: `None` where no other one fits, or neither `try_pairs` nor
+    /// `try_pairs_on_status` is set. When it is tried: [`Profile::retry`](super::Profile::retry).
     pub next: Option<usize>,
     /// Whether the session was resumed, so that the server saw the certificate of the first handshake.
     pub resumed: bool,
@@ -69,6 +107,7 @@ impl Default for Evidence {
             hints: Vec::new(),
             shown: Shown::NotAsked,
             pair: None,
+            flaw: None,
             next: None,
             resumed: false,
             finished: false,

@@ -24,10 +24,10 @@ mod x509;
 pub use client::{Tls, TlsClient};
 #[cfg(feature = "tls")]
 pub use error::{ServerFlaw, TlsError};
-pub use evidence::{Evidence, Shown, Version};
+pub use evidence::{Evidence, Flaw, Shown, Version};
 pub use identity::Identity;
 #[cfg(feature = "tls")]
 pub use identity::{IdentityError, IdentityFlaw, SignError, Signer};
-pub use profile::{Choice, Profile, ProfileId, Provider, Roots, Settings};
+pub use profile::{Attempt, Choice, Profile, ProfileId, Provider, Roots, Settings};
 #[cfg(feature = "tls")]
 pub use x509::name_text;

@@ -3,7 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Identity, Shown, Version};
+#[cfg(feature = "tls")]
+use super::Flaw;
+use super::{Evidence, Identity, Shown, Version};
+use crate::error::Failure;
+#[cfg(feature = "tls")]
+use crate::time::Time;
 
 /// Names one [`Profile`] of an agent. Connections are pooled by it: one that showed a certificate never serves a
 /// request that may not.
@@ -58,6 +63,8 @@ pub struct Settings {
     pub force: bool,
     /// After a TLS rejection try the next identity, where the request can be repeated.
     pub try_pairs: bool,
+    /// The same after an answer that may be a refusal of the certificate: 403, 404, 5xx; see [`Profile::retry`].
+    pub try_pairs_on_status: bool,
     /// Do not check the server's certificate. No password leaves unless that is allowed by name.
     pub skip_verify: bool,
     /// ALPN protocol names in the order of preference; empty: the extension is not sent.
@@ -76,10 +83,28 @@ pub struct Settings {
 pub struct Choice {
     /// The identity to show, as an index into [`Settings::identities`].
     pub pair: Option<usize>,
-    /// The next identity that would do: where to begin if the server rejects this one and `try_pairs` is set.
+    /// The next identity that would do: where to begin if the server refuses this one, by [`Profile::retry`].
     pub next: Option<usize>,
     /// The same for [`Evidence`](super::Evidence): the pair, or for each one why not.
     pub shown: Shown,
+}
+
+/// How an attempt with one identity ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Attempt {
+    /// The connection broke; [`Evidence::failure`] finds the word for it.
+    Failed(Failure),
+    /// The server answered with this status.
+    Answered(u16),
+}
+
+impl Attempt {
+    /// Whether a status may be the refusal of a certificate, in the words of Docker's page on `certs.d`: "403, 404, 5xx,
+    /// etc.". 495 and 496 are nginx's own; 400 is what it makes of them for the client.
+    const fn may_refuse(status: u16) -> bool {
+        matches!(status, 400 | 403 | 404 | 495 | 496 | 500..=599)
+    }
 }
 
 impl Settings {
@@ -91,15 +116,13 @@ impl Settings {
         let shown = match pair {
             Some((_, identity)) => Shown::Pair { label: identity.label().into(), issuer: issuer_text(identity) },
             None if self.identities.is_empty() => Shown::NoPair,
-            None => Shown::NoneFits(
-                candidates()
-                    .filter_map(|(_, identity)| Some((identity, why_not(identity, hints, schemes)?)))
-                    .map(|(identity, why)| format!("{}, issued by {}: {why}", identity.label(), issuer_text(identity)))
-                    .collect(),
-            ),
+            None => {
+                Shown::NoneFits(candidates().filter_map(|(_, identity)| why_not(identity, hints, schemes)).collect())
+            }
         };
         let index = |found: Option<(usize, &Identity)>| found.map(|(index, _)| index);
-        Choice { pair: index(pair), next: index(next).filter(|_| self.try_pairs), shown }
+        let tries = self.try_pairs || self.try_pairs_on_status;
+        Choice { pair: index(pair), next: index(next).filter(|_| tries), shown }
     }
 }
 
@@ -113,22 +136,22 @@ fn issuer_text(_: &Identity) -> String {
     String::new()
 }
 
-/// Why an identity does not fit what the server asked for. One of which only the name is known fits everything.
+/// Why an identity does not fit what the server asked for: one line. One of which only the name is known fits everything.
 #[cfg(feature = "tls")]
-fn why_not<H: AsRef<[u8]>>(identity: &Identity, hints: &[H], schemes: &[u16]) -> Option<&'static str> {
+fn why_not<H: AsRef<[u8]>>(identity: &Identity, hints: &[H], schemes: &[u16]) -> Option<String> {
     if identity.schemes().is_some_and(|own| !own.iter().any(|scheme| schemes.contains(scheme))) {
-        return Some("the server takes no signature scheme of its key");
+        return Some(format!("{}: the server takes no signature scheme of its key", identity.label()));
     }
     let issuers = identity.issuers();
     let named = |issuer: &Vec<u8>| hints.iter().any(|hint| hint.as_ref() == issuer.as_slice());
     if hints.is_empty() || issuers.is_empty() || issuers.iter().any(named) {
         return None;
     }
-    Some("the server names no issuer of its chain")
+    Some(format!("{} was issued by {}", identity.label(), identity.issuer_text()))
 }
 
 #[cfg(not(feature = "tls"))]
-fn why_not<H: AsRef<[u8]>>(_: &Identity, _: &[H], _: &[u16]) -> Option<&'static str> {
+fn why_not<H: AsRef<[u8]>>(_: &Identity, _: &[H], _: &[u16]) -> Option<String> {
     None
 }
 
@@ -168,6 +191,41 @@ impl Profile {
     /// the request; in TLS 1.3 without those of PKCS#1, which sign certificates only (RFC 8446 section 4.2.3).
     pub fn choose<H: AsRef<[u8]>>(&self, skip: usize, hints: &[H], schemes: &[u16]) -> Choice {
         self.settings.choose(skip, hints, schemes)
+    }
+
+    /// Where to begin in the identities for another attempt, as `skip` of [`Profile::choose`] or of a connection; `None`
+    /// where the end of this one stands: neither a rejection nor a status that may be one, no other identity that would
+    /// do, or no leave to try it.
+    ///
+    /// It counts up, so that there are at most as many attempts as identities. The answer of the last one stands. Whether
+    /// the request can be repeated is for the caller to know; another attempt takes a new connection that does not resume
+    /// a session of this one, since a session keeps the identity of its first handshake.
+    pub fn retry(&self, evidence: &Evidence, ended: Attempt) -> Option<usize> {
+        evidence.next.filter(|next| evidence.pair.is_some_and(|pair| pair < *next) && self.is_refusal(evidence, ended))
+    }
+
+    /// Whether this end may be the refusal of an identity that was shown, and there is leave to try another.
+    pub(crate) fn is_refusal(&self, evidence: &Evidence, ended: Attempt) -> bool {
+        let leave = match ended {
+            Attempt::Failed(Failure::CertificateRequired | Failure::CertificateRejected) => {
+                self.settings.try_pairs && !evidence.accepted
+            }
+            Attempt::Failed(_) => false,
+            Attempt::Answered(status) => self.settings.try_pairs_on_status && Attempt::may_refuse(status),
+        };
+        leave && evidence.pair.is_some()
+    }
+
+    /// What speaks against the identity of this number, at this time.
+    #[cfg(feature = "tls")]
+    pub(crate) fn flaw(&self, pair: Option<usize>, now: Time) -> Option<Flaw> {
+        let identity = self.settings.identities.get(pair?)?;
+        match (identity.not_before(), identity.not_after()) {
+            (_, Some(end)) if end < now => Some(Flaw::Expired),
+            (Some(begin), _) if begin > now => Some(Flaw::NotYetValid),
+            _ if !identity.allows_client_auth() => Some(Flaw::NotForClients),
+            _ => None,
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::tls::{Profile, ProfileId, TlsClient};
 pub(super) struct Call {
     pub(super) hop: Hop,
     pub(super) origin: Origin,
+    /// The profile that the flow names: what is connected with is the newest in its place.
+    named: ProfileId,
     pub(super) id: ProfileId,
     pub(super) profile: Profile,
     pub(super) method: String,
@@ -77,8 +79,8 @@ impl Call {
         Ok(Self {
             hop: out.hop,
             origin: out.url.origin().clone(),
+            named: out.tls,
             id,
-            profile,
             repeatable: out.hop.is_token()
                 || matches!(&*out.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
             method: out.method.clone(),
@@ -87,8 +89,18 @@ impl Call {
             want: out.answer,
             fresh: false,
             skip: 0,
-            about: Sent::about(out),
+            about: Sent { identity: profile.identity(), ..Sent::about(out) },
+            profile,
         })
+    }
+
+    /// Takes the newest profile for a connection that is about to be made: while the host connected, the agent may have
+    /// got another.
+    pub(super) fn renew(&mut self, agent: &Agent) {
+        if let Some((id, profile)) = agent.newest(self.named).filter(|(id, _)| *id != self.id) {
+            self.about.identity = profile.identity();
+            (self.id, self.profile, self.skip) = (id, profile, 0);
+        }
     }
 
     /// Whether a link is one that this request may use, whatever the proxy.

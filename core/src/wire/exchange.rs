@@ -122,6 +122,8 @@ pub struct Exchange {
     begun: bool,
     /// They have to be given once more, from its start.
     again: bool,
+    /// The application says that it can.
+    rewinds: bool,
     stage: Stage,
     call: Option<Call>,
     live: Option<Link>,
@@ -183,6 +185,7 @@ impl Exchange {
             body: Framing::None,
             begun: false,
             again: false,
+            rewinds: false,
             stage: Stage::Ask,
             call: None,
             live: None,
@@ -210,6 +213,13 @@ impl Exchange {
     /// goes out in chunks.
     pub fn body_len(&mut self, length: Option<u64>) {
         self.body = length.map_or(Framing::Chunked, Framing::Length);
+    }
+
+    /// Says, before the first `poll`, that the body can begin at its start once more. Without this a request of whose body
+    /// bytes were sent is not repeated with another identity
+    /// ([`Host::try_pairs_on_status`](crate::Host::try_pairs_on_status)): the answer is the application's.
+    pub fn body_rewinds(&mut self) {
+        self.rewinds = true;
     }
 
     /// What to do next. Idempotent: the same value comes until it is answered, or until something new has come in.
@@ -285,10 +295,13 @@ impl Exchange {
             }
             (Some(link), _) => link,
             (None, None) => return self.misuse("connected() before dial() allowed an address"),
-            (None, Some(dial)) => match call.connection(now) {
-                Ok(connection) => Link { key: call.key(dial), dial, connection },
-                Err(error) => return self.gave_up(now, error),
-            },
+            (None, Some(dial)) => {
+                call.renew(&self.agent);
+                match call.connection(now) {
+                    Ok(connection) => Link { key: call.key(dial), dial, skip: call.skip, connection },
+                    Err(error) => return self.gave_up(now, error),
+                }
+            }
         };
         // What came while a link was idle is no answer to anything, and its address may not do for this request.
         let pooled = link.connection.was_used();

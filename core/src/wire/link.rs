@@ -26,6 +26,8 @@ pub struct LinkKey {
 pub struct Link {
     pub(super) key: LinkKey,
     pub(super) dial: Dial,
+    /// How many identities it was made without: those that were refused before.
+    pub(super) skip: usize,
     pub(super) connection: Connection,
 }
 

@@ -5,6 +5,7 @@
 mod answers;
 mod hops;
 mod links;
+mod pairs;
 mod socket;
 mod uploads;
 mod world;

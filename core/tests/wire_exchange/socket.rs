@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) connection: usize,
     /// The client showed a certificate.
     pub(crate) identified: bool,
+    /// SHA-256 of it.
+    pub(crate) fingerprint: Option<[u8; 32]>,
 }
 
 impl Request {
@@ -213,8 +215,11 @@ impl Socket {
         let mut first = lines.next().unwrap().split(' ');
         let (method, target) = (first.next().unwrap().into(), first.next().unwrap().into());
         let fields = lines.map(|line| line.split_once(": ").unwrap()).map(|(n, v)| (n.into(), v.into())).collect();
-        let identified = self.tls.as_ref().is_some_and(|tls| tls.peer_certificates().is_some());
-        Request { method, target, fields, connection: self.number, identified, ..Request::default() }
+        let leaf = self.tls.as_ref().and_then(|tls| tls.peer_certificates()?.first());
+        let digest = leaf.map(|leaf| ring::digest::digest(&ring::digest::SHA256, leaf));
+        let fingerprint = digest.map(|digest| digest.as_ref().try_into().unwrap());
+        let identified = fingerprint.is_some();
+        Request { method, target, fields, connection: self.number, identified, fingerprint, ..Request::default() }
     }
 }
 

@@ -11,9 +11,14 @@ use rcgen::{
 use regauth::tls::{Identity, Roots};
 use regauth::wire::{Do, Exchange, Link, LinkKey};
 use regauth::{Agent, Config, Dial, Error, Failure, Found, Host, Origin, Time};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+};
 
 use super::socket::{Handler, Reply, Request, Socket, Then};
 
@@ -29,9 +34,12 @@ pub(crate) struct World {
     pub(crate) roots: Roots,
     pub(crate) identity: Identity,
     pub(crate) second: Identity,
-    tls: Arc<ServerConfig>,
+    pub(crate) tls: Arc<ServerConfig>,
     picky: Arc<ServerConfig>,
     older: Arc<ServerConfig>,
+    /// Asks for a certificate and takes any, as Apache does with `optional_no_ca`.
+    pub(crate) lenient: Arc<ServerConfig>,
+    pub(crate) third: Identity,
 }
 
 fn params(name: &str, hosts: &[&str]) -> CertificateParams {
@@ -65,14 +73,8 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
     let hosts = [REG, AUTH, BLOBS].map(|origin| origin.strip_prefix("https://").unwrap());
     let leaf = params("server", &hosts).signed_by(&key, &issuer).unwrap();
     let both = rustls::ALL_VERSIONS;
-    let server = |trusted: &CertificateDer<'static>, required: bool, versions: &[&'static SupportedProtocolVersion]| {
+    let server = |verifier: Arc<dyn ClientCertVerifier>, versions: &[&'static SupportedProtocolVersion]| {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        roots.add(trusted.clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        // No hints: the client cannot know which one is meant.
-        let verifier = verifier.clear_root_hint_subjects();
-        let verifier = if required { verifier } else { verifier.allow_unauthenticated() }.build().unwrap();
         let mut config = ServerConfig::builder_with_details(provider, Arc::new(Fixed))
             .with_protocol_versions(versions)
             .unwrap()
@@ -82,6 +84,15 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
         config.send_tls13_tickets = 1;
         Arc::new(config)
     };
+    let verifier = |trusted: &CertificateDer<'static>, required: bool| {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(trusted.clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        // No hints: the client cannot know which one is meant.
+        let verifier = verifier.clear_root_hint_subjects();
+        if required { verifier } else { verifier.allow_unauthenticated() }.build().unwrap()
+    };
     let mut roots = Roots::default();
     roots.webpki = false;
     roots.pem = vec![pem.as_bytes().into()];
@@ -89,11 +100,61 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
         roots,
         identity: identity("first", &issuer),
         second: identity("second", &picky_issuer),
-        tls: server(&der, false, both),
-        picky: server(&picky_der, true, both),
-        older: server(&der, false, &[&rustls::version::TLS12]),
+        third: identity("third", &picky_issuer),
+        tls: server(verifier(&der, false), both),
+        picky: server(verifier(&picky_der, true), both),
+        older: server(verifier(&der, false), &[&rustls::version::TLS12]),
+        lenient: server(Arc::new(Lenient), both),
     }
 });
+
+/// Takes any certificate, or none.
+#[derive(Debug)]
+struct Lenient;
+
+impl ClientCertVerifier for Lenient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &ALGORITHMS)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &ALGORITHMS)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ALGORITHMS.supported_schemes()
+    }
+}
+
+static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> =
+    LazyLock::new(|| rustls::crypto::ring::default_provider().signature_verification_algorithms);
 
 #[derive(Debug)]
 struct Fixed;
@@ -198,6 +259,16 @@ impl Net {
     /// One that speaks TLS 1.2 only.
     pub(crate) fn serve_older(&mut self, origin: &str, handler: impl FnMut(&Request) -> Option<Reply> + 'static) {
         self.servers.insert(origin.into(), (Box::new(handler), Some(Arc::clone(&WORLD.older))));
+    }
+
+    /// One with TLS settings of the test's own.
+    pub(crate) fn serve_with(
+        &mut self,
+        origin: &str,
+        tls: Arc<ServerConfig>,
+        handler: impl FnMut(&Request) -> Option<Reply> + 'static,
+    ) {
+        self.servers.insert(origin.into(), (Box::new(handler), Some(tls)));
     }
 
     /// What every server does with its idle connections.

@@ -11,7 +11,7 @@ use crate::client::credentials::bearer;
 use crate::client::hop::{Hop, Reason};
 use crate::client::token::{self, Lent, NoGrant};
 use crate::client::trace::Line;
-use crate::error::{Error, ErrorKind};
+use crate::error::{CertificateState, Diagnosis, Error, ErrorKind};
 use crate::origin::Url;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -41,7 +41,7 @@ impl Flow {
                 let error = self.error(ErrorKind::TokenMalformed(what));
                 self.token_fails(now, error, None)
             }
-            Err(NoGrant::Unsupported) => self.token_unsupported(now, answer.status),
+            Err(NoGrant::Unsupported) => self.token_unsupported(now, answer),
             Err(NoGrant::Refused(code)) => self.token_denied(now, answer, code),
         }
     }
@@ -61,7 +61,7 @@ impl Flow {
                 self.token_fails(now, error, None)
             }
             Ok(Some(_)) if post && !matches!(answer.status, 307 | 308) => {
-                let error = self.error(ErrorKind::TokenRefused { status: answer.status, code: None, first: None });
+                let error = self.token_error(answer, None, None);
                 self.token_fails(now, error, None)
             }
             Ok(Some(target)) => {
@@ -107,15 +107,15 @@ impl Flow {
     }
 
     /// The POST was not understood: a password goes by GET, a refresh token has no other way.
-    fn token_unsupported(&mut self, now: Time, status: u16) -> Result<(), Error> {
+    fn token_unsupported(&mut self, now: Time, answer: &Answer<'_>) -> Result<(), Error> {
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
         let realm = fetch.realm.clone();
         if !fetch.password {
-            let error = self.error(ErrorKind::TokenRefused { status, code: None, first: None });
+            let error = self.token_error(answer, None, None);
             return self.token_fails(now, error, None);
         }
         self.agent.shared().no_post.insert(realm);
-        fetch.first = Some(status);
+        fetch.first = Some(answer.status);
         self.token_anew();
         Ok(())
     }
@@ -168,8 +168,20 @@ impl Flow {
             return Ok(());
         }
         self.agent.shared().registry(&self.anchor).found = None;
-        let error = self.error(ErrorKind::TokenRefused { status, code, first });
+        let error = self.token_error(answer, code, first);
         self.token_fails(now, error, None)
+    }
+
+    /// A refusal, with what it says about client certificates. Where credentials were refused and no certificate was
+    /// asked for, it is about the credentials.
+    fn token_error(&self, answer: &Answer<'_>, code: Option<&'static str>, first: Option<u16>) -> Error {
+        let status = answer.status;
+        let kind = answer.header("content-type");
+        let identity = self.out.as_ref().and_then(|out| out.identity.as_deref());
+        let certificates = Diagnosis::of_answer(status, kind, answer.body, identity, answer.tls)
+            .filter(|found| found.state != CertificateState::NotAsked || status == 403)
+            .map(Box::new);
+        self.error(ErrorKind::TokenRefused { status, code, first, certificates })
     }
 
     /// The same request from its start: at the realm, in the same way.

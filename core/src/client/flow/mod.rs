@@ -23,7 +23,7 @@ use crate::origin::{Class, Origin, Url, UrlFlaw};
 use crate::scope::{self, Scope};
 use crate::secret::Secret;
 use crate::time::Time;
-use crate::tls::Evidence;
+use crate::tls::{Attempt, Evidence, Shown};
 use fetch::Fetch;
 
 /// Token requests in one flow: each cause once, and a registry that answers slower than its tokens live.
@@ -291,6 +291,13 @@ impl Flow {
         } else {
             self.fail(error);
         }
+    }
+
+    /// Writes down that the host answers the current [`Step::Send`] by another attempt, with the next identity: see
+    /// [`Profile::retry`](crate::tls::Profile::retry).
+    pub fn retried(&mut self, tls: &Evidence, ended: Attempt) {
+        let label = if let Shown::Pair { label, .. } = &tls.shown { label.clone() } else { "no certificate".into() };
+        self.trace.add(Line::NextPair { label, ended });
     }
 
     /// What a URL in the answer is followed with: the anchor, and where the request has been.

@@ -6,6 +6,7 @@ use super::{Act, Exchange, MAX_DISCARD, Stage};
 use crate::client::{Answer, Step, Want};
 use crate::error::{Error, ErrorKind, Failure};
 use crate::time::Time;
+use crate::tls::Attempt;
 use crate::wire::call::Call;
 use crate::wire::connection::{Broken, Event};
 use crate::wire::{Collector, Framing, Head, Sent, WireError};
@@ -120,6 +121,10 @@ impl Exchange {
             self.stage = Stage::Leave;
             return;
         }
+        if self.tries_next(&head) {
+            return;
+        }
+        let (Some(call), Some(live)) = (&mut self.call, &mut self.live) else { return };
         if let Want::Whole { at_most } = call.want {
             self.stage = match live.connection.reading().map(|body| Collector::new(at_most, body)) {
                 Some(Ok(collector)) => Stage::Collect(head, collector),
@@ -144,6 +149,31 @@ impl Exchange {
                 Stage::Ask
             }
         };
+    }
+
+    /// Goes on to the next identity after an answer that may be a refusal of the one that was shown. On this connection,
+    /// and with its session, the answer would be the same, so that the connection is not kept.
+    fn tries_next(&mut self, head: &Head) -> bool {
+        let (Some(call), Some(live)) = (&mut self.call, &mut self.live) else { return false };
+        let Some(evidence) = live.connection.evidence() else { return false };
+        let status = head.status();
+        let ended = Attempt::Answered(status);
+        // A kept connection may show what another request came to in the end: for this one it all begins at the first.
+        let kept = live.skip > call.skip && !call.fresh && call.profile.is_refusal(evidence, ended);
+        let next = if kept { Some(0) } else { call.profile.retry(evidence, ended).filter(|next| *next > call.skip) };
+        let Some(next) = next else { return false };
+        // A registry's own 400 is JSON; nginx answers so with a page for a certificate that it refuses.
+        let own = status == 400 && head.get("content-type").is_some_and(is_json);
+        // A refusal did nothing; what failed on the way may have.
+        let repeatable = call.repeatable || status < 500;
+        if own || !repeatable || (call.framing != Framing::None && self.begun && !self.rewinds) {
+            return false;
+        }
+        self.flow.retried(evidence, ended);
+        (call.skip, call.fresh) = (next, true);
+        live.connection.close();
+        self.stage = Stage::Leave;
+        true
     }
 
     /// Content came.
@@ -224,11 +254,13 @@ impl Exchange {
             Stage::Talk => {
                 let stale = failure == Failure::Reset && connection.may_be_stale() && !call.fresh;
                 // A rejected certificate left no trace on the server: the handshake was not over, or counts for nothing.
-                let next =
-                    connection.evidence().filter(|evidence| !evidence.accepted).and_then(|evidence| evidence.next);
-                let rejected = matches!(failure, Failure::CertificateRequired | Failure::CertificateRejected);
+                let ended = Attempt::Failed(failure);
+                let next = connection.evidence().and_then(|evidence| call.profile.retry(evidence, ended));
                 match next {
-                    Some(next) if rejected && call.repeatable && next > call.skip => {
+                    Some(next) if call.repeatable && next > call.skip => {
+                        if let Some(evidence) = connection.evidence() {
+                            self.flow.retried(evidence, ended);
+                        }
                         call.skip = next;
                         call.fresh = true;
                         self.stage = Stage::Route;
@@ -281,4 +313,10 @@ impl Exchange {
         (self.live, self.idle) = (None, None);
         self.stage = Stage::Failed;
     }
+}
+
+/// `application/json`, and what ends in `+json` (RFC 6839 section 3.1).
+fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    essence.ends_with(b"/json") || essence.ends_with(b"+json")
 }
