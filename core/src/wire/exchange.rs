@@ -169,7 +169,8 @@ enum Act {
     WantBody,
     Head,
     Body,
-    Flow,
+    Credentials,
+    Wait(Time, Waiting),
     Close,
     Done,
     Failed,
@@ -249,13 +250,14 @@ impl Exchange {
                     return Do::Head(head);
                 }
             }
-            Act::Flow | Act::Failed if self.error.is_none() => match self.flow.poll(now, waker) {
+            // Neither changes until it is answered. A wait may be over at any time, by what another thread does.
+            Act::Credentials | Act::Failed if self.error.is_none() => match self.flow.poll(now, waker) {
                 Step::Credentials(query) => return Do::Credentials(query),
-                Step::Wait { until, why } => return Do::Wait { until, why },
                 Step::Failed(error) => return Do::Failed(error),
                 _ => {}
             },
-            Act::Flow | Act::Failed => {}
+            Act::Credentials | Act::Failed => {}
+            Act::Wait(until, why) => return Do::Wait { until, why },
             Act::Read => return Do::Read,
             Act::WantBody => return Do::WantBody { again: self.again },
             Act::Close => return Do::Close,

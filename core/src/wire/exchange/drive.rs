@@ -70,7 +70,8 @@ impl Exchange {
                 (self.live, self.stage) = (None, Stage::Failed);
                 None
             }
-            Step::Credentials(_) | Step::Wait { .. } => Some(Act::Flow),
+            Step::Credentials(_) => Some(Act::Credentials),
+            Step::Wait { until, why } => Some(Act::Wait(until, why)),
         }
     }
 
