@@ -6,6 +6,7 @@ mod answers;
 mod hops;
 mod links;
 mod pairs;
+mod rotation;
 mod socket;
 mod uploads;
 mod world;
