@@ -113,10 +113,12 @@ impl Diagnosis {
             }
             495 => over_http(refused(status), TRUST),
             400 if says("The SSL certificate error") => over_http(refused(status), TRUST),
-            421 if evidence.asked() => over_http(
+            // RFC 9110 section 15.5.20: Caddy's, where it asks for certificates by host name, which a handshake with an
+            // address does not have.
+            421 => over_http(
                 format!(
-                    "the server answered {status}: servers that ask for client certificates want the TLS handshake to \
-                     name the host of the request"
+                    "the server answered {status}: where it asks for client certificates by host name, the TLS handshake \
+                     has to have that name"
                 ),
                 "Use the server's host name, not its address.",
             ),

@@ -20,7 +20,11 @@ pub(super) fn what(failure: Failure, evidence: Option<&Evidence>) -> String {
     };
     let Some(evidence) = evidence else { return base.into() };
     let mut text = evidence.problem.as_ref().map_or_else(|| base.to_string(), |(what, _)| what.clone());
-    if !matches!(failure, Failure::CertificateRequired | Failure::CertificateRejected) {
+    // A server that breaks off after it has asked may have done so for what it got, in TLS 1.2 too.
+    let broke_off = failure == Failure::Reset && evidence.asked() && !evidence.accepted;
+    if broke_off {
+        text.push_str("; the server had asked for a client certificate");
+    } else if !matches!(failure, Failure::CertificateRequired | Failure::CertificateRejected) {
         return text;
     }
     text = with_certificates(text, evidence);
@@ -48,7 +52,7 @@ pub(super) fn with_certificates(mut text: String, evidence: &Evidence) -> String
             let issuer = if issuer.is_empty() { String::new() } else { format!(", issued by {issuer},") };
             text.push_str(&format!("; {label}{issuer} was sent"));
             if let Some(flaw) = evidence.flaw {
-                text.push_str(&format!(", and {}", flaw.as_str()));
+                text.push_str(&format!(", and {flaw}"));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What a TLS connection showed about client certificates: plain data, so that hosts with a TLS stack of their own can
 //! fill it in too.
 
+use std::fmt;
+
 use crate::error::Failure;
 
 /// The protocol version of a connection; older ones are less.
@@ -39,28 +41,41 @@ pub enum Shown {
 #[non_exhaustive]
 pub enum Flaw {
     /// It has expired.
-    Expired,
+    Expired {
+        /// So many seconds ago.
+        ago: u64,
+    },
     /// It is not valid yet.
-    NotYetValid,
+    NotYetValid {
+        /// In so many seconds it is.
+        ahead: u64,
+    },
     /// Its extended key usage does not allow clients.
     NotForClients,
 }
 
-impl Flaw {
+impl fmt::Display for Flaw {
     /// One clause about a certificate.
-    pub const fn as_str(self) -> &'static str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let about = |seconds: u64| match seconds {
+            0..7200 => format!("{} min", seconds / 60),
+            7200..172_800 => format!("{} h", seconds / 3600),
+            _ => format!("{} days", seconds / 86_400),
+        };
         match self {
-            Self::Expired => "it has expired",
-            Self::NotYetValid => "it is not valid yet",
-            Self::NotForClients => "its extended key usage does not allow clients",
+            Self::Expired { ago } => write!(f, "it has expired {} ago", about(*ago)),
+            Self::NotYetValid { ahead } => write!(f, "it is valid only in {}", about(*ahead)),
+            Self::NotForClients => f.write_str("its extended key usage does not allow clients"),
         }
     }
+}
 
+impl Flaw {
     /// One sentence: what to do about it.
     pub const fn remedy(self) -> &'static str {
         match self {
-            Self::Expired => "Renew the client certificate, or check this machine's clock.",
-            Self::NotYetValid => "Check this machine's clock, and from when the client certificate is valid.",
+            Self::Expired { .. } => "Renew the client certificate, or check this machine's clock.",
+            Self::NotYetValid { .. } => "Check this machine's clock, and from when the client certificate is valid.",
             Self::NotForClients => {
                 "Use a client certificate whose extended key usage has clientAuth, or that has no such extension."
             }

@@ -5,7 +5,7 @@ use regauth::tls::{Evidence, Flaw, Identity, Shown, TlsError, Version};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
-use crate::world::{Ask, Outcome, Pace, Setup, WORLD, exchange, profile};
+use crate::world::{Ask, NOW, Outcome, Pace, Setup, WORLD, exchange, profile};
 
 fn evidence(version: &SupportedProtocolVersion, ask: Ask, identity: Option<&Identity>) -> Evidence {
     let mut evidence = Evidence::default();
@@ -35,7 +35,8 @@ fn every_combination_has_its_outcome_and_evidence() {
                 let profile = profile(identity.as_slice());
                 let mut expected = evidence(version, ask, identity);
                 let expired = matches!(&expected.shown, Shown::Pair { label, .. } if label == "expired.pem");
-                expected.flaw = expired.then_some(Flaw::Expired);
+                let ended = world.expired.not_after().unwrap();
+                expected.flaw = expired.then_some(Flaw::Expired { ago: NOW.since(ended) / 1000 });
                 let error = match (ask, &expected.shown) {
                     (Ask::No, _) | (Ask::Optional, Shown::NoPair | Shown::NoneFits(_)) => None,
                     (_, Shown::Pair { label, .. }) if label == "right.pem" => None,

@@ -11,6 +11,7 @@
 // This crate is all that core is not allowed to be: it starts processes, writes their configuration and waits.
 #![allow(clippy::disallowed_methods, reason = "the host's side of the tests: files, clocks, sockets, threads")]
 
+mod front;
 mod http;
 mod image;
 mod log;
@@ -22,6 +23,7 @@ pub mod skopeo;
 mod token;
 mod world;
 
+pub use front::{Ask, Front, Server, Tls};
 pub use image::{Blob, Image, Seed};
 pub use log::Record;
 pub use pki::{Pair, Pki, entropy, now};

@@ -14,8 +14,14 @@ use std::time::Duration;
 /// A program that is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
+    /// Apache: Debian's apache2-bin, of which no service is started.
+    Apache,
+    /// Caddy.
+    Caddy,
     /// curl.
     Curl,
+    /// The server of `go/` beside this crate's manifest, built by `install.sh`.
+    GoMtls,
     /// nginx.
     Nginx,
     /// The openssl command.
@@ -26,18 +32,24 @@ pub enum Program {
     RegistryV3,
     /// skopeo.
     Skopeo,
+    /// SoftHSM's command, which comes with its library.
+    SoftHsm,
 }
 
 impl Program {
     /// The file's name.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Apache => "apache2",
+            Self::Caddy => "caddy",
             Self::Curl => "curl",
+            Self::GoMtls => "go-mtls",
             Self::Nginx => "nginx",
             Self::Openssl => "openssl",
             Self::Registry28 => "docker-registry",
             Self::RegistryV3 => "registry-v3",
             Self::Skopeo => "skopeo",
+            Self::SoftHsm => "softhsm2-util",
         }
     }
 

@@ -1,0 +1,3 @@
+module regauth.invalid/mtls
+
+go 1.21
