@@ -1,0 +1,14 @@
+#!/bin/sh
+# Puts into seeds/TARGET/ a small set of inputs that reaches all that corpus/TARGET/ and seeds/TARGET/ reach; needs the
+# targets built by run.sh. TARGETS="flow tls": these only.
+set -eu
+cd "$(dirname "$0")"
+programs=${CARGO_TARGET_DIR:-target}/$(rustc +nightly -vV | sed -n 's/^host: //p')/release
+# shellcheck disable=SC2012
+for target in ${TARGETS:-$(ls fuzz_targets | sed 's/\.rs$//')}; do
+	mkdir -p "seeds/$target" "corpus/$target" picked
+	"$programs/$target" -merge=1 -use_counters=0 -max_len=1500 picked "seeds/$target" "corpus/$target" >/dev/null 2>&1
+	rm -rf "seeds/$target"
+	mv picked "seeds/$target"
+	echo "pick: $target: $(ls "seeds/$target" | wc -l) inputs, $(cat "seeds/$target"/* | wc -c) bytes"
+done

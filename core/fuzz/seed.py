@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Makes inputs out of the test vectors: core/fuzz/corpus/TARGET/, one file a case.
+
+Then `sh core/fuzz/pick.sh` keeps in core/fuzz/seeds/ those that reach something that no other reaches.
+"""
+
+import hashlib
+import json
+import pathlib
+
+here = pathlib.Path(__file__).resolve().parent
+RECORD, FIELD = b"\x1e", b"\x1f"
+# As in src/setup.rs.
+ORIGINS = [
+    "https://reg.example", "https://reg.example:5000", "http://reg.example", "http://reg.example:5000",
+    "https://auth.example", "https://blobs.example", "https://registry-1.docker.io", "https://auth.docker.io",
+    "https://registry.gitlab.com", "https://gitlab.com", "https://10.0.0.5:5000", "http://127.0.0.1:5000",
+    "http://auth.example", "https://169.254.169.254", "https://[::1]:5000", "https://auth.docker.io:444",
+]
+HOPS = ["registry", "token", "redirect", "upload", "layer", "token-redirect"]
+
+
+def put(target, data):
+    folder = here / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+
+def text(value):
+    return value.encode("utf-8", "surrogatepass")
+
+
+def place(origin):
+    """The place of an origin; of those that are not there, of a like one."""
+    if origin in ORIGINS:
+        return ORIGINS.index(origin)
+    return 5 if origin.startswith("https:") else 2
+
+
+def setup(registry, config):
+    hosts, pairs = [0] * 16, [[0, 0, 0] for _ in range(4)]
+    for origin, entry in config.get("hosts", {}).items():
+        names = ["identity", "headers", "local", "password_over_http", "skip_verify", "password_unverified"]
+        hosts[place(origin)] = 1 | sum(2 << n for n, name in enumerate(names) if entry.get(name))
+    for n, pair in enumerate(config.get("pairs", [])[:4]):
+        other = pair.get("storage") or pair["token"]
+        bits = 1 | (2 if "storage" in pair else 0) | (4 if pair.get("identity") else 0) | (8 if pair.get("local") else 0)
+        pairs[n] = [place(pair["registry"]), place(other), bits]
+    credentials = 0
+    for entry in config.get("credentials", {}).values():
+        credentials = 4 if entry == "ask" else 2 if "refresh" in entry else 3 if "bearer" in entry else 1
+    names = {"any-https": config.get("mode") == "any-https", "post": config.get("password_post"),
+             "offline": config.get("offline_token")}
+    modes = sum(1 << n for n, on in enumerate(names.values()) if on)
+    return bytes([place(registry), credentials, modes, 0] + hosts + sum(pairs, []))
+
+
+def origin_of(url):
+    return "/".join(url.split("/")[:3])
+
+
+def address(value):
+    import ipaddress
+    if not value:
+        return bytes([0]) + bytes(16)
+    packed = ipaddress.ip_address(value).packed
+    return bytes([1 if len(packed) == 4 else 2]) + packed.ljust(16, b"\0")
+
+
+def decide(case):
+    classes = {None: 0, "127.0.0.1": 3}
+    anchor = case.get("anchor_address")
+    chain = [place(origin) for origin in case.get("chain", [])[1:7]]
+    redirects = max(0, len(case.get("chain", [])) - 1)
+    target, base = case["target"], origin_of(case["target"])
+    rest = text(target[len(base) + 1:] if base in ORIGINS else target)
+    sends = case["config"].get("credentials") != {}
+    data = setup(case["registry"], case["config"])
+    data += bytes([HOPS.index(case["hop"]), place(base)] + chain + [0] * (6 - len(chain)))
+    data += bytes([len(chain), redirects, 4 if sends else 0, classes.get(anchor, 2)])
+    put("decide", data + address(case.get("address")) + rest)
+
+
+def flow(case):
+    starts = [step for step in case["steps"] if "start" in step]
+    if not starts:
+        return
+    registry = starts[0].get("of") or origin_of(starts[0]["url"])
+    names, records, now = [], [], 1795341600000
+    slot = lambda step: b"%d" % (names.index(step.get("flow", "a")) % 3)
+    for step in case["steps"]:
+        if "at" in step:
+            records.append(b"t0%d" % (step["at"] - now))
+            now = step["at"]
+        elif "start" in step:
+            names.append(step["start"])
+            how, url = b"0", step["url"][len(origin_of(step["url"])):]
+            if "of" in step:
+                how, url = {"upload": b"6", "layer": b"7"}.get(step["hop"], b"4"), step["url"]
+            scopes = text(" ".join(step.get("scopes", [])))
+            records.append(FIELD.join([b"s%d" % ((len(names) - 1) % 3) + how, text(step["method"]), text(url), scopes]))
+        elif "answer" in step:
+            answer = step["answer"]
+            fields = [b"a" + slot(step) + b"%d" % answer["status"]]
+            fields += [text(name) + b":" + text(value) for name, value in answer.get("headers", [])]
+            if "url" in answer:
+                fields.append(b"@url:" + text(answer["url"]))
+            records.append(FIELD.join(fields + [text(answer.get("body", ""))]))
+        elif "fail" in step:
+            records.append(b"f" + slot(step) + b"7")
+        elif "dial" in step:
+            records.append(b"d" + slot(step) + text(step["dial"]))
+        elif "drop" in step:
+            records.append(b"x%d" % (names.index(step["drop"]) % 3))
+    put("flow", setup(registry, case["config"]) + RECORD.join(records)[:6000])
+
+
+def line(case):
+    kind = case["kind"]
+    if kind == "challenge":
+        put("challenge", RECORD.join(map(text, case["headers"])))
+    elif kind == "origin":
+        put("origin", text(case["url"]) + FIELD + b"../x?y")
+    elif kind == "reference":
+        put("reference", text(case["name"]))
+    elif kind == "scope":
+        put("scope", FIELD.join([text(case["method"]), text(case["path"])]))
+    elif kind == "merge":
+        put("scope", FIELD.join([b"GET", b"/v2/"] + [text(" ".join(scopes)) for scopes in case["scopes"]]))
+    elif kind == "cover":
+        put("scope", FIELD.join([b"", b"", text(" ".join(case["granted"])), text(" ".join(case["needed"]))]))
+    elif kind == "token-answer":
+        post = 1 if case.get("method") == "POST" else 0
+        body = text(case["body"])
+        if len(body) < 4096:
+            put("token", bytes([post]) + case["status"].to_bytes(2, "big") + body)
+    elif kind == "decide":
+        decide(case)
+    elif kind == "flow":
+        flow(case)
+
+
+# References that no vector has.
+for number, reference in enumerate(["//auth.example/x", "/x", "?n=1", "x:y", "HTTP://a.b./c#d", "\\\\a.b/x", "./.", "..//..", ""]):
+    put("origin", FIELD.join([b"https://reg.example/v2/app/blobs/x?q=1", text(reference)]))
+
+for path in sorted((here / "../../tests/vectors").glob("*.jsonl")):
+    for row in path.read_text().splitlines():
+        if row.strip():
+            line(json.loads(row))
