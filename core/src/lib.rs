@@ -80,6 +80,7 @@ mod key;
 pub mod mint;
 pub mod origin;
 pub mod reference;
+mod route;
 pub mod scope;
 pub mod secret;
 #[cfg(feature = "server")]

@@ -169,14 +169,23 @@ fn origin_of(domain: &str) -> Result<Origin, ReferenceError> {
 }
 
 fn check_tag(tag: &str) -> Result<String, ReferenceError> {
-    let good = tag.len() <= 128
+    if is_tag(tag) { Ok(tag.to_string()) } else { Err(ReferenceError::Tag(tag.to_string())) }
+}
+
+/// Up to 128 letters, digits, `_`, `.` and `-`, the first of them no `.` or `-`.
+pub(crate) fn is_tag(tag: &str) -> bool {
+    tag.len() <= 128
         && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    if good { Ok(tag.to_string()) } else { Err(ReferenceError::Tag(tag.to_string())) }
+        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
 fn check_digest(digest: &str) -> Result<String, ReferenceError> {
-    let good = digest.split_once(':').is_some_and(|(algorithm, hex)| {
+    if is_digest(digest) { Ok(digest.to_string()) } else { Err(ReferenceError::Digest(digest.to_string())) }
+}
+
+/// `sha256:`, `sha384:` or `sha512:` and as many lower-case hexadecimal digits.
+pub(crate) fn is_digest(digest: &str) -> bool {
+    digest.split_once(':').is_some_and(|(algorithm, hex)| {
         let length = match algorithm {
             "sha256" => 64,
             "sha384" => 96,
@@ -184,6 +193,5 @@ fn check_digest(digest: &str) -> Result<String, ReferenceError> {
             _ => return false,
         };
         hex.len() == length && hex.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
-    });
-    if good { Ok(digest.to_string()) } else { Err(ReferenceError::Digest(digest.to_string())) }
+    })
 }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::route::{End, Route, percent_decode};
+
 /// One scope, exactly as it goes into a token request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(Box<str>);
@@ -19,6 +21,11 @@ impl Scope {
     /// `repository:name:actions`.
     pub fn repository(name: &str, actions: &str) -> Self {
         Self(format!("repository:{name}:{actions}").into())
+    }
+
+    /// `registry:catalog:*`.
+    pub(crate) fn catalog() -> Self {
+        Self("registry:catalog:*".into())
     }
 
     /// The scopes in the `scope` parameter of a challenge: separated by spaces.
@@ -115,15 +122,16 @@ fn grants(granted: &[Scope], resource: &str, action: &str) -> bool {
 /// `target` is path and query as sent.
 pub fn needed(method: &str, target: &str) -> Option<Vec<Scope>> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let route = Route::of(method, path)?;
+    let route = Route::of(path)?;
+    let actions = route.actions(method)?;
     Some(match route {
         Route::Base => Vec::new(),
-        Route::Catalog => vec![Scope("registry:catalog:*".into())],
-        Route::Name { name, actions, mount } => {
+        Route::Catalog => vec![Scope::catalog()],
+        Route::Name { name, .. } if !is_repository(name) => return None,
+        Route::Name { name, end } => {
             let mut scopes = vec![Scope::repository(name, actions.text())];
-            if let Some(from) = mount.then(|| mount_source(query)).flatten().filter(|from| from != name) {
-                scopes.push(Scope::repository(&from, "pull"));
-            }
+            let mount = (end == End::Uploads).then(|| mount_source(query)).flatten();
+            scopes.extend(mount.filter(|from| from != name).map(|from| Scope::repository(&from, "pull")));
             scopes
         }
     })
@@ -132,9 +140,10 @@ pub fn needed(method: &str, target: &str) -> Option<Vec<Scope>> {
 /// The needed scope without an allocation: name and actions of a plain request to a repository, the name not yet
 /// checked. `None` where [`needed`] has to be asked.
 pub(crate) fn plain<'a>(method: &str, path: &'a str) -> Option<(&'a str, Actions)> {
-    match Route::unchecked(method, path)? {
-        Route::Name { name, actions, mount: false } => Some((name, actions)),
-        _ => None,
+    let route = Route::of(path)?;
+    match route {
+        Route::Base | Route::Catalog | Route::Name { end: End::Uploads, .. } => None,
+        Route::Name { name, .. } => Some((name, route.actions(method)?)),
     }
 }
 
@@ -143,9 +152,11 @@ pub(crate) fn plain<'a>(method: &str, path: &'a str) -> Option<(&'a str, Actions
 pub(crate) struct Actions(u8);
 
 impl Actions {
-    const PULL: Self = Self(1);
-    const PUSH: Self = Self(3);
-    const DELETE: Self = Self(4);
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const PULL: Self = Self(1);
+    pub(crate) const PUSH: Self = Self(3);
+    pub(crate) const DELETE: Self = Self(4);
+    pub(crate) const ALL: Self = Self(7);
 
     /// The set of a list, where `*` is all of them.
     pub(crate) fn of(list: &str) -> Self {
@@ -160,8 +171,10 @@ impl Actions {
     }
 
     /// The list of what a request needs.
-    const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
+            Self::NONE => "",
+            Self::ALL => "*",
             Self::PUSH => "pull,push",
             Self::DELETE => "delete",
             _ => "pull",
@@ -180,101 +193,28 @@ impl Actions {
 /// Whether the request starts a mount of a blob: then a refusal means that it has to be uploaded instead.
 pub(crate) fn is_mount(method: &str, target: &str) -> bool {
     let Some((path, query)) = target.split_once('?') else { return false };
-    matches!(Route::of(method, path), Some(Route::Name { mount: true, .. })) && mount_source(query).is_some()
+    matches!(end(method, path), Some(End::Uploads)) && mount_source(query).is_some()
 }
 
 /// Whether the request is a part of an upload.
 pub(crate) fn is_upload(method: &str, path: &str) -> bool {
-    let upload = path.contains("/blobs/uploads");
-    upload && matches!(Route::of(method, path), Some(Route::Name { actions: Actions::PUSH, .. }))
+    matches!(end(method, path), Some(End::Uploads | End::Session(_)))
 }
 
-enum Route<'a> {
-    Base,
-    Catalog,
-    Name { name: &'a str, actions: Actions, mount: bool },
-}
-
-impl<'a> Route<'a> {
-    /// Anchored at the right: the last segment that can be an end-point's keyword decides, so that a repository may be
-    /// called `manifests` and a tag `blobs`.
-    fn of(method: &str, path: &'a str) -> Option<Self> {
-        Self::unchecked(method, path).filter(|route| match route {
-            Self::Name { name, .. } => is_repository(name),
-            Self::Base | Self::Catalog => true,
-        })
+/// The end-point of a request to a repository that has this method.
+fn end<'a>(method: &str, path: &'a str) -> Option<End<'a>> {
+    let route = Route::of(path)?;
+    match route {
+        Route::Name { name, end } if is_repository(name) => route.actions(method).map(|_| end),
+        _ => None,
     }
-
-    /// The same with a name that may be none.
-    fn unchecked(method: &str, path: &'a str) -> Option<Self> {
-        let read = matches!(method, "GET" | "HEAD");
-        let inner = match path.strip_prefix("/v2") {
-            Some("" | "/") => return read.then_some(Self::Base),
-            Some(rest) => rest.strip_prefix('/')?,
-            None => return None,
-        };
-        if inner == "_catalog" {
-            return read.then_some(Self::Catalog);
-        }
-        let (before, last) = split_last(inner)?;
-        let (front, keyword) = split_last(before).unwrap_or(("", before));
-        let (name, actions, mount) = match (keyword, last) {
-            ("blobs", "uploads") => (front, (method == "POST").then_some(Actions::PUSH)?, true),
-            ("uploads", id) => {
-                let name = front.strip_suffix("/blobs")?;
-                let session = matches!(method, "PATCH" | "PUT" | "GET" | "HEAD" | "DELETE");
-                match id {
-                    "" => (name, (method == "POST").then_some(Actions::PUSH)?, true),
-                    _ => (name, session.then_some(Actions::PUSH)?, false),
-                }
-            }
-            ("tags", "list") => (front, read.then_some(Actions::PULL)?, false),
-            (_, "") => return None,
-            ("manifests", _) => {
-                let actions = match method {
-                    "GET" | "HEAD" => Actions::PULL,
-                    "PUT" => Actions::PUSH,
-                    "DELETE" => Actions::DELETE,
-                    _ => return None,
-                };
-                (front, actions, false)
-            }
-            ("blobs", _) if method == "DELETE" => (front, Actions::DELETE, false),
-            ("blobs" | "referrers", _) => (front, read.then_some(Actions::PULL)?, false),
-            _ => return None,
-        };
-        Some(Self::Name { name, actions, mount })
-    }
-}
-
-/// What stands before and after the last slash.
-fn split_last(path: &str) -> Option<(&str, &str)> {
-    let (before, after) = path.split_at_checked(memchr::memrchr(b'/', path.as_bytes())?)?;
-    Some((before, after.get(1..)?))
 }
 
 /// The repository that `from` names: the query is split before it is decoded, and decoded once.
 fn mount_source(query: &str) -> Option<String> {
     let query = query.split('#').next().unwrap_or_default();
     let (_, value) = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == "from")?;
-    let name = percent_decode(value)?;
-    is_repository(&name).then_some(name)
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let high = char::from(rest.next()?).to_digit(16)?;
-                let low = char::from(rest.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
+    percent_decode(value, false).filter(|name| is_repository(name))
 }
 
 /// The OCI grammar of a repository name: lower-case components with single separators, 255 bytes at most.
@@ -283,7 +223,7 @@ pub(crate) fn is_repository(name: &str) -> bool {
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
-fn is_component(component: &str) -> bool {
+pub(crate) fn is_component(component: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let mut run: &[u8] = &[];
     let bytes = component.as_bytes();
