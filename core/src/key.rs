@@ -64,6 +64,12 @@ impl KeyPair {
         self.point.get(1..).unwrap_or_default().split_at_checked(32).unwrap_or_default()
     }
 
+    /// The public half.
+    #[cfg(feature = "server")]
+    pub(crate) fn verifying(&self) -> p256::ecdsa::VerifyingKey {
+        *self.key.verifying_key()
+    }
+
     /// SubjectPublicKeyInfo, DER (RFC 5480 section 2).
     #[cfg(feature = "server")]
     pub(crate) fn spki_der(&self) -> Vec<u8> {

@@ -65,7 +65,9 @@ impl<'a> Route<'a> {
             (Self::Base, "GET" | "HEAD") => Actions::NONE,
             (Self::Catalog, "GET" | "HEAD") => Actions::ALL,
             (Self::Name { end, .. }, method) => match (end, method) {
-                (End::Uploads, "POST") | (End::Session(_), "PATCH" | "PUT" | "GET" | "HEAD" | "DELETE") => Actions::PUSH,
+                (End::Uploads, "POST") | (End::Session(_), "PATCH" | "PUT" | "GET" | "HEAD" | "DELETE") => {
+                    Actions::PUSH
+                }
                 (End::Manifest(_), "PUT") => Actions::PUSH,
                 (End::Manifest(_) | End::Blob(_), "DELETE") => Actions::DELETE,
                 (End::Manifest(_) | End::Blob(_) | End::Tags | End::Referrers(_), "GET" | "HEAD") => Actions::PULL,

@@ -10,6 +10,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::peer::Peer;
+use super::verify::VerifyingKey;
 use crate::key::{KeyPair, pem};
 use crate::secret::Secret;
 use crate::time::Time;
@@ -89,37 +91,24 @@ impl SigningKey {
         pem("PUBLIC KEY", &self.0.spki_der())
     }
 
+    /// The public half, to verify with.
+    pub fn verifying(&self) -> VerifyingKey {
+        VerifyingKey::own(&self.0)
+    }
+
     /// SHA-256 thumbprint of the JWK (RFC 7638 section 3), base64url without padding: 43 characters.
     pub fn thumbprint(&self) -> String {
-        let (x, y) = self.jwk_coordinates();
-        // Members in lexical order and no white space: section 3.3.
-        let input = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        URL_SAFE_NO_PAD.encode(Sha256::digest(input))
+        thumbprint(self.0.coordinates())
     }
 
     /// The libtrust id: base32 of the first 30 bytes of SHA-256 over the SubjectPublicKeyInfo, in 12 groups of 4.
     pub fn libtrust_id(&self) -> String {
-        let digest = Sha256::digest(self.0.spki_der());
-        let mut out = String::with_capacity(59);
-        // Five bytes are eight characters, so 30 bytes need no padding.
-        for (index, chunk) in digest.get(..30).unwrap_or_default().chunks(5).enumerate() {
-            let word = chunk.iter().fold(0u64, |word, byte| (word << 8) | u64::from(*byte));
-            for group in 0..2 {
-                if index + group > 0 {
-                    out.push(':');
-                }
-                for at in 0..4 {
-                    let value = (word >> (35 - 5 * (4 * group + at))) & 31;
-                    out.push(char::from(BASE32.get(value as usize).copied().unwrap_or(b'A')));
-                }
-            }
-        }
-        out
+        libtrust_id(&self.0.spki_der())
     }
 
     /// A JWK set (RFC 7517 section 5) with this key, its `kid` as `key` says; an `x5c` reference gives the thumbprint.
     pub fn jwks(&self, key: &KeyRef) -> Result<String, KeyError> {
-        let (x, y) = self.jwk_coordinates();
+        let (x, y) = encoded(self.0.coordinates());
         let kid = self.kid(key)?.unwrap_or_else(|| self.thumbprint());
         let jwk = Jwk { kty: "EC", crv: "P-256", x, y, kid, usage: "sig", alg: "ES256" };
         serde_json::to_string(&Jwks { keys: [jwk] }).map_err(|_| KeyError::Encode)
@@ -153,19 +142,12 @@ impl SigningKey {
         &self.0
     }
 
-    fn jwk_coordinates(&self) -> (String, String) {
-        let (x, y) = self.0.coordinates();
-        (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y))
-    }
-
     fn kid(&self, key: &KeyRef) -> Result<Option<String>, KeyError> {
         match key {
             KeyRef::X5c(_) => Ok(None),
             KeyRef::Thumbprint => Ok(Some(self.thumbprint())),
             KeyRef::Libtrust => Ok(Some(self.libtrust_id())),
-            // A kid is a look-up key at the verifier, in files and logs too: keep it short and plain.
-            KeyRef::Kid(kid) if kid.is_empty() || kid.len() > 128 => Err(KeyError::Kid),
-            KeyRef::Kid(kid) if !kid.bytes().all(|b| b.is_ascii_graphic() || b == b' ') => Err(KeyError::Kid),
+            KeyRef::Kid(kid) if !is_kid(kid) => Err(KeyError::Kid),
             KeyRef::Kid(kid) => Ok(Some(kid.clone())),
         }
     }
@@ -186,6 +168,43 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SigningKey").field(&self.thumbprint()).finish()
     }
+}
+
+/// Whether this can be a `kid`: it is a look-up key at the verifier, in files and logs too, so short and plain.
+pub(super) fn is_kid(kid: &str) -> bool {
+    (1..=128).contains(&kid.len()) && kid.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+}
+
+/// The RFC 7638 thumbprint of a key with these coordinates.
+pub(super) fn thumbprint(coordinates: (&[u8], &[u8])) -> String {
+    let (x, y) = encoded(coordinates);
+    // Members in lexical order and no white space: section 3.3.
+    let input = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    URL_SAFE_NO_PAD.encode(Sha256::digest(input))
+}
+
+fn encoded((x, y): (&[u8], &[u8])) -> (String, String) {
+    (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y))
+}
+
+/// The libtrust id of a SubjectPublicKeyInfo, DER.
+pub(super) fn libtrust_id(spki: &[u8]) -> String {
+    let digest = Sha256::digest(spki);
+    let mut out = String::with_capacity(59);
+    // Five bytes are eight characters, so 30 bytes need no padding.
+    for (index, chunk) in digest.get(..30).unwrap_or_default().chunks(5).enumerate() {
+        let word = chunk.iter().fold(0u64, |word, byte| (word << 8) | u64::from(*byte));
+        for group in 0..2 {
+            if index + group > 0 {
+                out.push(':');
+            }
+            for at in 0..4 {
+                let value = (word >> (35 - 5 * (4 * group + at))) & 31;
+                out.push(char::from(BASE32.get(value as usize).copied().unwrap_or(b'A')));
+            }
+        }
+    }
+    out
 }
 
 /// RFC 4648 section 6.
@@ -238,6 +257,9 @@ pub struct Claims {
     pub jti: String,
     /// What it allows; nothing if it is empty.
     pub access: Vec<Access>,
+    /// The client certificate that it is bound to (RFC 8705 section 3.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
 }
 
 impl Claims {
@@ -254,6 +276,7 @@ impl Claims {
             iat,
             jti: URL_SAFE_NO_PAD.encode(jti),
             access: Vec::new(),
+            cnf: None,
         }
     }
 }
@@ -268,6 +291,33 @@ pub struct Access {
     pub name: String,
     /// `pull`, `push`, `delete` or `*`. Writing needs both `pull` and `push`.
     pub actions: Vec<String>,
+}
+
+/// `cnf`: the certificate that the client has to show with the token, as the SHA-256 of its DER (`x5t#S256`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Confirmation {
+    #[serde(rename = "x5t#S256", serialize_with = "text")]
+    sha256: [u8; 32],
+}
+
+fn text<S: serde::Serializer>(sha256: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&URL_SAFE_NO_PAD.encode(sha256))
+}
+
+impl Confirmation {
+    /// Of this certificate.
+    pub fn of(peer: &Peer) -> Self {
+        Self { sha256: *peer.sha256() }
+    }
+
+    /// Whether it is this certificate's; takes the same time whatever differs.
+    pub fn is(&self, peer: &Peer) -> bool {
+        self.sha256.iter().zip(peer.sha256()).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
+    }
+
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(|sha256| Self { sha256 })
+    }
 }
 
 #[cfg(test)]
