@@ -19,6 +19,7 @@ mod nginx;
 mod pki;
 mod process;
 mod registry;
+pub mod routes;
 pub mod skopeo;
 mod token;
 mod world;
