@@ -13,7 +13,6 @@ use crate::time::Time;
 
 /// What a guard is made of. All of it is configuration: nothing of a challenge is ever taken from the request.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct GuardConfig {
     /// The token endpoint's absolute URL.
     pub realm: String,

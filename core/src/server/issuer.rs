@@ -40,7 +40,6 @@ pub enum Bind {
 
 /// What an issuer is made of.
 #[derive(Debug)]
-#[non_exhaustive]
 pub struct IssuerConfig {
     /// The tokens' `iss`: what registries have as the issuer.
     pub issuer: String,

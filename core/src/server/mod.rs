@@ -31,9 +31,8 @@
 //! let reply = issuer.issue(&ask, &who, &policy.may(&who, &ask.scopes), now, &[9; 16]); // 16 random bytes
 //! let token = reply.token().unwrap();
 //!
-//! let authorization = [format!("Bearer {}", token.expose_str().unwrap())];
-//! let push = push.authorization(&[&authorization[0]]);
-//! let Verdict::Allow(pass) = guard.check(&push, now) else { panic!() };
+//! let authorization = format!("Bearer {}", token.expose_str().unwrap());
+//! let Verdict::Allow(pass) = guard.check(&push.authorization(&[&authorization]), now) else { panic!() };
 //! assert_eq!(pass.subject, "b-1");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
