@@ -4,6 +4,8 @@
 //! last certificate is issued. Time and entropy are arguments, so the same arguments give the same bytes. Keys are
 //! P-256, certificates X.509 version 3 (RFC 5280) with one extended key usage each.
 
+mod buildkitd;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
@@ -18,6 +20,8 @@ use time::OffsetDateTime;
 use crate::key::{KeyPair, derive, pem};
 use crate::secret::Secret;
 use crate::time::Time;
+
+pub use buildkitd::{Bundle, buildkitd};
 
 /// The longest life of a CA, in seconds: a day. There is no revocation here, a short life is what stands for it.
 pub const MAX_TTL: u64 = 24 * 60 * 60;
