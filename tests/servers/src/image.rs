@@ -1,7 +1,9 @@
 //! The image that every registry here holds: real manifests, configs and tar layers, the same bytes each time.
 
+use std::fs;
 use std::io::{Error, Result};
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -28,6 +30,11 @@ impl Blob {
     fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
         let hex: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Self { media_type, digest: format!("sha256:{hex}"), bytes }
+    }
+
+    /// The digits of its digest.
+    pub fn hex(&self) -> &str {
+        self.digest.strip_prefix("sha256:").unwrap_or_default()
     }
 
     fn json(media_type: &'static str, value: &Value) -> Self {
@@ -71,6 +78,18 @@ impl Image {
             }),
         );
         Self { manifest, config, layers }
+    }
+
+    /// Writes it as an OCI image layout (OCI image specification, image-layout).
+    pub fn layout(&self, to: &Path) -> Result<()> {
+        let blobs = to.join("blobs/sha256");
+        fs::create_dir_all(&blobs)?;
+        for blob in self.blobs().chain([&self.manifest]) {
+            fs::write(blobs.join(blob.hex()), &blob.bytes)?;
+        }
+        fs::write(to.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        let index = json!({"schemaVersion": 2, "manifests": [self.manifest.descriptor()]});
+        fs::write(to.join("index.json"), index.to_string())
     }
 
     /// Config and layers.

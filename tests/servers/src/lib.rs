@@ -28,7 +28,7 @@ pub use front::{Ask, Front, Server, Tls};
 pub use image::{Blob, Image, Seed};
 pub use log::Record;
 pub use pki::{Pair, Pki, entropy, now};
-pub use process::{Process, Program, TempDir, free_port, have};
+pub use process::{Process, Program, TempDir, example, free_port, have};
 pub use registry::{Kind, Registry};
 pub use token::{Counts, TokenService};
 pub use world::{Scenario, World};

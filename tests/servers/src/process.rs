@@ -76,6 +76,21 @@ impl Program {
     }
 }
 
+/// One of the library's examples, built as the tests of the workspace are: the file to run.
+pub fn example(name: &str) -> Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--quiet", "--workspace", "--features", "server,mint", "--message-format", "json"])
+        .args(["--example", name])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()?;
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    let executable =
+        |line| serde_json::from_slice::<serde_json::Value>(line).ok()?.get("executable")?.as_str().map(PathBuf::from);
+    lines.filter_map(executable).next_back().ok_or_else(|| Error::other(format!("the example {name} was not built")))
+}
+
 /// Whether all of these can be run. If not, a test returns at once: this says `SKIPPED` and why.
 ///
 /// # Panics

@@ -45,10 +45,17 @@ pub struct Registry {
 impl Registry {
     /// A registry that wants tokens of `realm`, and keeps its data in `data` of `directory`.
     pub fn with_tokens(kind: Kind, directory: &TempDir, pki: &Pki, realm: &str) -> Result<Self> {
-        let bundle = pki.tokens.display();
+        Self::trusting(kind, directory, realm, &format!("rootcertbundle: \"{}\"", pki.tokens.display()))
+    }
+
+    /// The same, trusting the keys of a JWK set only, which distribution 2.8 cannot.
+    pub fn with_jwks(directory: &TempDir, jwks: &Path, realm: &str) -> Result<Self> {
+        Self::trusting(Kind::V3, directory, realm, &format!("jwks: \"{}\"", jwks.display()))
+    }
+
+    fn trusting(kind: Kind, directory: &TempDir, realm: &str, keys: &str) -> Result<Self> {
         let auth = format!(
-            "auth:\n  token:\n    realm: \"{realm}\"\n    service: {SERVICE}\n    issuer: {ISSUER}\n    \
-             rootcertbundle: \"{bundle}\"\n"
+            "auth:\n  token:\n    realm: \"{realm}\"\n    service: {SERVICE}\n    issuer: {ISSUER}\n    {keys}\n"
         );
         Self::start(kind, directory, "registry", &auth)
     }

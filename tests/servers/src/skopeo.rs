@@ -1,4 +1,4 @@
-//! skopeo, as a judge of OCI image layouts (OCI image specification, image-layout).
+//! skopeo: a judge of OCI image layouts (OCI image specification, image-layout), and a client that is not ours.
 
 use std::io::{Error, Result};
 use std::path::Path;
@@ -29,6 +29,23 @@ pub fn config(layout: &Path) -> Result<Value> {
 /// named by the hexadecimal digits of the digests, beside `manifest.json`.
 pub fn copy(layout: &Path, to: &Path) -> Result<()> {
     run(&["--insecure-policy", "copy", "--quiet"], &[&oci(layout), &format!("dir:{}", to.display())]).map(|_| ())
+}
+
+/// Pushes the image of a layout to `image` (`host:port/name:tag`), without credentials, with the certificates of
+/// `certs` (`ca.crt`, `client.cert`, `client.key`).
+pub fn push(layout: &Path, image: &str, certs: &Path) -> Result<()> {
+    let certs = certs.display().to_string();
+    // Without the first of these it would compress the layers.
+    let options = ["--preserve-digests", "--dest-no-creds", "--dest-cert-dir", &certs];
+    let options = [&["--insecure-policy", "copy", "--quiet"][..], &options].concat();
+    run(&options, &[&oci(layout), &format!("docker://{image}")]).map(|_| ())
+}
+
+/// Pulls `image` into the directory `to`, as [`push`] pushes and as [`copy`] writes.
+pub fn pull(image: &str, to: &Path, certs: &Path) -> Result<()> {
+    let certs = certs.display().to_string();
+    let options = ["--insecure-policy", "copy", "--quiet", "--src-no-creds", "--src-cert-dir", &certs];
+    run(&options, &[&format!("docker://{image}"), &format!("dir:{}", to.display())]).map(|_| ())
 }
 
 fn oci(layout: &Path) -> String {

@@ -3,31 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "a layout is files")]
 
 use std::fs;
-use std::path::Path;
 
-use regauth_servers::{Blob, Program, Seed, TempDir, have, skopeo};
-
-fn hex(blob: &Blob) -> &str {
-    blob.digest.strip_prefix("sha256:").unwrap()
-}
-
-/// The seed's image as an OCI image layout.
-fn write(seed: &Seed, to: &Path) {
-    let blobs = to.join("blobs/sha256");
-    fs::create_dir_all(&blobs).unwrap();
-    for blob in seed.image.blobs().chain([&seed.image.manifest]) {
-        fs::write(blobs.join(hex(blob)), &blob.bytes).unwrap();
-    }
-    fs::write(to.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-    let manifest = &seed.image.manifest;
-    let index = format!(
-        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{}","digest":"{}","size":{}}}]}}"#,
-        manifest.media_type,
-        manifest.digest,
-        manifest.bytes.len()
-    );
-    fs::write(to.join("index.json"), index).unwrap();
-}
+use regauth_servers::{Program, Seed, TempDir, have, skopeo};
 
 #[test]
 fn skopeo_judges_layouts() {
@@ -36,7 +13,7 @@ fn skopeo_judges_layouts() {
     }
     let (seed, directory) = (Seed::default(), TempDir::new("layout").unwrap());
     let layout = directory.join("layout");
-    write(&seed, &layout);
+    seed.image.layout(&layout).unwrap();
     let said = skopeo::inspect(&layout).unwrap();
     assert_eq!(said["Digest"], seed.image.manifest.digest);
     assert_eq!(said["Architecture"], "amd64");
@@ -48,9 +25,9 @@ fn skopeo_judges_layouts() {
     let copy = directory.join("copy");
     skopeo::copy(&layout, &copy).unwrap();
     for blob in seed.image.blobs() {
-        assert!(fs::read(copy.join(hex(blob))).unwrap() == blob.bytes, "{}", blob.digest);
+        assert!(fs::read(copy.join(blob.hex())).unwrap() == blob.bytes, "{}", blob.digest);
     }
-    let layer = layout.join("blobs/sha256").join(hex(&seed.image.layers[1]));
+    let layer = layout.join("blobs/sha256").join(seed.image.layers[1].hex());
     let mut bytes = fs::read(&layer).unwrap();
     bytes[1000] ^= 1;
     fs::write(&layer, bytes).unwrap();
