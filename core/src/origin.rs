@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// The longest URL that is looked at, in bytes: the limit on a request line that servers in front of registries set.
 pub const MAX_URL: usize = 8192;
 
+/// The names of Docker Hub as a registry.
+pub(crate) const HUB: [&str; 3] = ["registry-1.docker.io", "docker.io", "index.docker.io"];
+
 /// `http` or `https`; nothing else is ever followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -132,6 +135,11 @@ impl Origin {
             None if &*self.host == "localhost" || self.host.ends_with(".localhost") => Some(Class::Loopback),
             None => None,
         }
+    }
+
+    /// Whether this is Docker Hub, under any of its names.
+    pub(crate) fn is_hub(&self) -> bool {
+        self.is_https() && self.port == 443 && HUB.contains(&&*self.host)
     }
 
     /// As it prints; shared, so that it can be the key of a map.

@@ -61,7 +61,8 @@ impl Agent {
         config.check()?;
         *lock(&self.0.config) = Arc::new(config);
         for registry in self.shared().registries.values_mut() {
-            (registry.found, registry.warm) = (None, None);
+            registry.forget();
+            registry.warm = None;
         }
         lock(&self.0.profiles).prune();
         Ok(())
@@ -86,7 +87,8 @@ impl Agent {
             chain.redirects = 0;
         }
         chain.bare |= hop == Hop::Layer;
-        Flow::new(self, hop, method, url, by.anchor.clone(), chain)
+        let flow = Flow::new(self, hop, method, url, by.anchor.clone(), chain)?;
+        Ok(flow.in_repository(by.repository.clone()))
     }
 
     /// The warm path: appends the whole `Authorization` value for this request to `out` and returns true, where nothing
@@ -96,15 +98,18 @@ impl Agent {
         let Some((origin, target)) = split(url) else { return false };
         let mut shared = self.shared();
         let Some(registry) = shared.registries.get_mut(origin) else { return false };
-        if registry.warm.is_none() {
-            registry.warm = self.warm(registry);
-        }
-        let Some(table) = registry.warm.and_then(|place| registry.tables.get(place)) else { return false };
         let path =
             memchr::memchr2(b'?', b'#', target.as_bytes()).map_or(target, |end| target.get(..end).unwrap_or(target));
-        let found = match scope::plain(method, path) {
+        let plain = scope::plain(method, path);
+        let needed = if plain.is_none() { scope::needed(method, target) } else { None };
+        let place = registry.warm.or_else(|| {
+            let name = plain.map(|(name, _)| name).or_else(|| scope::repository(needed.as_deref()?));
+            self.warm(registry, name)
+        });
+        let Some(table) = place.and_then(|place| registry.tables.get(place)) else { return false };
+        let found = match plain {
             Some((name, actions)) => table.find_plain(now, name, actions),
-            None => scope::needed(method, target).and_then(|needed| table.find(now, &needed)),
+            None => needed.as_ref().and_then(|needed| table.find(now, needed)),
         };
         let Some(token) = found.filter(|token| !token.is_late(now)) else { return false };
         token.mark_used();
@@ -113,12 +118,18 @@ impl Agent {
     }
 
     /// The table for what is configured and remembered now. The caller holds the lock on what is shared, so that a
-    /// configuration that comes at the same time finds this there to be forgotten.
-    fn warm(&self, registry: &Registry) -> Option<usize> {
+    /// configuration that comes at the same time finds this there to be forgotten. It is kept where all repositories of
+    /// the registry have the same credentials.
+    fn warm(&self, registry: &mut Registry, repository: Option<&str>) -> Option<usize> {
         let Some((Memory::Bearer { realm, service }, _)) = &registry.memory else { return None };
         let config = self.config();
-        let (source, print) = (config.source(&registry.origin), fingerprint(&config, &registry.origin));
-        registry.tables.iter().position(|table| table.is_for(realm, service, &source, print))
+        let source = config.source(&registry.origin, repository);
+        let print = fingerprint(&config, &registry.origin);
+        let place = registry.tables.iter().position(|table| table.is_for(realm, service, &source, print));
+        if !config.has_paths(&registry.origin) {
+            registry.warm = place;
+        }
+        place
     }
 
     /// A flow that renews a token which is in use and in the last fifth of its life, for hosts with a background task:
@@ -214,11 +225,12 @@ pub struct Referrer {
     pub(crate) anchor: Origin,
     pub(crate) chain: Chain,
     pub(crate) base: Option<Url>,
+    pub(crate) repository: Option<Box<str>>,
 }
 
 impl Referrer {
     /// A registry, for a URL whose answer is not at hand any more: a layer URL out of a stored manifest.
     pub fn registry(origin: Origin) -> Self {
-        Self { chain: Chain::at(origin.clone()), anchor: origin, base: None }
+        Self { chain: Chain::at(origin.clone()), anchor: origin, base: None, repository: None }
     }
 }

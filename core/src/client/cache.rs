@@ -249,6 +249,14 @@ pub(crate) struct Vault {
     pub(crate) stored: Option<Arc<Secret>>,
 }
 
+/// The look-up of credentials by one helper, or by the host: one flow does it for all.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    source: Source,
+    pub(crate) gate: Gate,
+    pub(crate) found: Option<(Arc<Credentials>, Option<Time>)>,
+}
+
 /// What is known of one registry.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -256,8 +264,7 @@ pub(crate) struct Registry {
     /// The remembered challenge, and whether it stood on an answer that needed no credentials.
     pub(crate) memory: Option<(Memory, bool)>,
     pub(crate) class: Option<Class>,
-    pub(crate) found: Option<(Arc<Credentials>, Option<Time>)>,
-    pub(crate) lookup: Gate,
+    pub(crate) lookups: Vec<Lookup>,
     pub(crate) vaults: Vec<Vault>,
     pub(crate) tables: Vec<Table>,
     /// The table that the warm path looks into; nothing where configuration or challenge changed since it was found.
@@ -270,8 +277,7 @@ impl Registry {
             origin,
             memory: None,
             class: None,
-            found: None,
-            lookup: Gate::default(),
+            lookups: Vec::new(),
             vaults: Vec::new(),
             tables: Vec::new(),
             warm: None,
@@ -309,10 +315,27 @@ impl Registry {
         self.vaults.len() - 1
     }
 
-    /// The looked-up credentials, while they are valid.
-    pub(crate) fn known(&self, now: Time) -> Option<&Arc<Credentials>> {
-        let (credentials, until) = self.found.as_ref()?;
+    /// The look-up of one source; `None` for a source that needs none.
+    pub(crate) fn lookup(&mut self, source: &Source) -> Option<&mut Lookup> {
+        if !self.lookups.iter().any(|lookup| lookup.source == *source) {
+            if !matches!(source, Source::Ask(_)) {
+                return None;
+            }
+            self.lookups.push(Lookup { source: source.clone(), gate: Gate::default(), found: None });
+        }
+        self.lookups.iter_mut().find(|lookup| lookup.source == *source)
+    }
+
+    /// The looked-up credentials of a source, while they are valid.
+    pub(crate) fn known(&self, source: &Source, now: Time) -> Option<&Arc<Credentials>> {
+        let lookup = self.lookups.iter().find(|lookup| lookup.source == *source)?;
+        let (credentials, until) = lookup.found.as_ref()?;
         until.is_none_or(|until| now < until).then_some(credentials)
+    }
+
+    /// Looked-up credentials are not used again.
+    pub(crate) fn forget(&mut self) {
+        self.lookups.iter_mut().for_each(|lookup| lookup.found = None);
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::credentials::{Credentials, Source};
+use super::credentials::{Asked, Credentials, HelperUrl, Source};
+use super::endpoints::Route;
+use super::rules::{Origins, Rule, Rules};
 use crate::error::{Error, ErrorKind};
 use crate::origin::Origin;
 use crate::secret::Secret;
@@ -40,6 +42,20 @@ pub struct Host {
     pub local: bool,
     /// Of the default host only: leave for its identity to be shown to every registry.
     pub wildcard_identity: bool,
+    /// Milliseconds for a connection to be made, where the configuration limits it; for the host's sockets to keep to.
+    pub dial_timeout: Option<u64>,
+    /// Why an identity that is configured for this origin cannot be used: one sentence. A request to it then fails, as
+    /// it would otherwise go out without one.
+    pub unusable: Option<String>,
+    /// The file and key that the entry comes from, for `explain`.
+    pub provenance: Option<String>,
+}
+
+/// Whether a header field can be sent, and is the configuration's to set.
+pub(crate) fn is_header(name: &str, value: &[u8]) -> bool {
+    let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    let text = value.iter().all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f));
+    token && text && !name.eq_ignore_ascii_case("authorization")
 }
 
 /// What a pair is for.
@@ -117,7 +133,9 @@ pub struct Config {
     default_host: Option<Host>,
     roots: Roots,
     pairs: Vec<Pair>,
-    credentials: HashMap<Origin, Source>,
+    rules: Rules,
+    pub(super) routes: HashMap<Origin, Vec<Route>>,
+    pub(super) default_routes: Option<Vec<Route>>,
     ask: bool,
     mode: Mode,
     password_post: bool,
@@ -149,16 +167,45 @@ impl Config {
         self
     }
 
-    /// Sets the credentials of a registry.
+    /// Sets the credentials of a registry, for all of its repositories.
     pub fn credentials(&mut self, registry: Origin, credentials: Credentials) -> &mut Self {
-        self.credentials.insert(registry, Source::Configured(Arc::new(credentials)));
+        self.rules.set(registry, Source::Configured(Arc::new(credentials)));
         self
     }
 
     /// The host looks up the credentials of this registry when they are needed.
     pub fn ask(&mut self, registry: Origin) -> &mut Self {
-        self.credentials.insert(registry, Source::Ask);
+        self.rules.set(registry, Source::Ask(None));
         self
+    }
+
+    /// Adds credentials for what a rule says.
+    pub fn credentials_for(&mut self, rule: Rule, credentials: Credentials) -> &mut Self {
+        self.rules.add(rule, Source::Configured(Arc::new(credentials)));
+        self
+    }
+
+    /// Where the rule holds, the host runs this credential helper when credentials are needed.
+    pub fn ask_helper(&mut self, rule: Rule, name: &str, url: HelperUrl) -> &mut Self {
+        self.rules.add(rule, Source::Ask(Some(Arc::new(Asked { name: name.into(), url }))));
+        self
+    }
+
+    /// Where the rule holds, credentials are configured that cannot be read: a flow that needs them fails with this
+    /// sentence, as it would otherwise go on anonymously.
+    pub fn broken_credentials(&mut self, rule: Rule, what: &str) -> &mut Self {
+        self.rules.add(rule, Source::Broken(what.into()));
+        self
+    }
+
+    /// Where the credentials for a repository come from; `None`: there are none.
+    pub fn credentials_of(&self, registry: &Origin, repository: &str) -> Option<Origins> {
+        self.rules.origins(registry, repository)
+    }
+
+    /// The host entry that holds for an origin: its own, or the default one.
+    pub fn host_of(&self, origin: &Origin) -> Option<&Host> {
+        self.entry(origin)
     }
 
     /// The host looks up the credentials of every registry that has none here.
@@ -190,10 +237,7 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let hosts = self.hosts.values().chain(&self.default_host);
         for (name, value) in hosts.flat_map(|host| &host.headers) {
-            let token =
-                !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-            let text = value.expose().iter().all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f));
-            if !token || !text || name.eq_ignore_ascii_case("authorization") {
+            if !is_header(name, value.expose()) {
                 return Err(Error::new(ErrorKind::Header(name.clone())));
             }
         }
@@ -222,12 +266,22 @@ impl Config {
         self.pairs.iter().find(|pair| pair.kind == kind && pair.registry == *registry && pair.other == *other)
     }
 
-    pub(crate) fn source(&self, registry: &Origin) -> Source {
-        match self.credentials.get(registry) {
+    pub(crate) fn source(&self, registry: &Origin, repository: Option<&str>) -> Source {
+        match self.rules.source(registry, repository) {
             Some(source) => source.clone(),
-            None if self.ask => Source::Ask,
+            None if self.ask => Source::Ask(None),
             None => Source::None,
         }
+    }
+
+    /// Whether repositories of this registry differ in their credentials.
+    pub(crate) fn has_paths(&self, registry: &Origin) -> bool {
+        self.rules.has_paths(registry)
+    }
+
+    /// The file and key of these credentials.
+    pub(crate) fn provenance(&self, registry: &Origin, repository: Option<&str>) -> Option<Arc<str>> {
+        self.rules.provenance(registry, repository)
     }
 
     pub(crate) const fn any_https(&self) -> bool {

@@ -110,6 +110,50 @@ impl fmt::Display for HelperFailure {
 pub struct Query {
     /// The registry's origin.
     pub registry: Origin,
+    /// The helper to run, where the configuration names one; else the look-up is the host's own.
+    pub helper: Option<Helper>,
+}
+
+/// A credential helper to run: the program `docker-credential-NAME get`, with the URL on its standard input and nothing
+/// else. [`crate::config::helper`] reads what it prints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Helper {
+    /// The name, without `docker-credential-`. It comes from a configuration file: run no path.
+    pub name: String,
+    /// What goes to its standard input.
+    pub url: String,
+}
+
+/// Which URL a helper is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HelperUrl {
+    /// As Docker asks: `host[:port]`, and `https://index.docker.io/v1/` for Docker Hub.
+    Docker,
+    /// As podman asks: `host[:port]`, and `docker.io` for Docker Hub.
+    Podman,
+    /// This one.
+    Fixed(String),
+}
+
+/// A helper by name, before it is known for which registry.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) name: String,
+    pub(crate) url: HelperUrl,
+}
+
+impl Asked {
+    pub(crate) fn helper(&self, registry: &Origin) -> Helper {
+        let url = match &self.url {
+            HelperUrl::Fixed(url) => url.clone(),
+            HelperUrl::Docker if registry.is_hub() => "https://index.docker.io/v1/".into(),
+            HelperUrl::Podman if registry.is_hub() => "docker.io".into(),
+            HelperUrl::Docker | HelperUrl::Podman => registry.authority(),
+        };
+        Helper { name: self.name.clone(), url }
+    }
 }
 
 /// Where the credentials of a registry come from; a part of the cache key, so that the tokens of one never serve the
@@ -118,5 +162,7 @@ pub struct Query {
 pub(crate) enum Source {
     None,
     Configured(Arc<Credentials>),
-    Ask,
+    Ask(Option<Arc<Asked>>),
+    /// Something is configured that cannot be read, which is never the same as nothing.
+    Broken(Arc<str>),
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::config::{Config, Host, Pair, PairKind};
 pub use crate::error::{Hop, Reason};
-use crate::origin::{Class, Origin, Url};
+use crate::origin::{Class, HUB, Origin, Url};
 
 /// Redirects that are followed for one request: what browsers and RFC 9110's predecessors settled between 5 and 20.
 pub const MAX_REDIRECTS: usize = 10;
@@ -235,7 +235,7 @@ fn paired(config: &Config, pair: &Pair) -> Grants {
 }
 
 /// The origin itself, if its entry has an identity to show and a connection to show it on.
-fn identity_of(config: &Config, origin: &Origin) -> Option<Origin> {
+pub(crate) fn identity_of(config: &Config, origin: &Origin) -> Option<Origin> {
     let has = origin.is_https() && !config.identities(origin).is_empty();
     has.then(|| origin.clone())
 }
@@ -250,10 +250,7 @@ const fn sending(reason: Reason) -> Grants {
 
 /// Pairs that come with the library: the token endpoints of Docker Hub and GitLab.com, as their registries name them.
 fn is_built_in(registry: &Origin, token: &Origin) -> bool {
-    const PAIRS: [(&[&str], &str); 2] = [
-        (&["registry-1.docker.io", "docker.io", "index.docker.io"], "auth.docker.io"),
-        (&["registry.gitlab.com"], "gitlab.com"),
-    ];
+    const PAIRS: [(&[&str], &str); 2] = [(&HUB, "auth.docker.io"), (&["registry.gitlab.com"], "gitlab.com")];
     let usual = |origin: &Origin| origin.is_https() && origin.port() == 443;
     usual(registry)
         && usual(token)

@@ -2,18 +2,24 @@
 
 mod agent;
 mod cache;
-pub mod config;
+pub(crate) mod config;
 pub mod credentials;
+mod endpoints;
 pub mod flow;
 pub mod hop;
 mod quick;
+mod rules;
 mod shelf;
 mod slot;
 pub mod token;
 mod trace;
 
 pub use agent::{Agent, Referrer};
+#[cfg(feature = "config")]
+pub(crate) use config::is_header;
 pub use config::{Config, Host, Mode, Pair, PairKind};
-pub use credentials::{Credentials, Found, HelperFailure, Query};
+pub use credentials::{Credentials, Found, Helper, HelperFailure, HelperUrl, Query};
+pub use endpoints::{Capability, Endpoint, Rewrite, Route};
 pub use flow::{Answer, Body, Dial, Flow, Headers, Outgoing, Redirects, Step, Waiting, Want};
 pub use hop::Hop;
+pub use rules::{Origins, Rule};

@@ -1,7 +1,9 @@
 //! The transcript of a flow: every decision, without a secret.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::credentials::Helper;
 use super::hop::{Hop, Reason};
 use crate::error::Error;
 use crate::origin::{Origin, Url};
@@ -15,26 +17,74 @@ const MAX_LINES: usize = 256;
 /// One line.
 #[derive(Debug)]
 pub(crate) enum Line {
-    Send { hop: Hop, method: String, url: Url, identity: Option<String>, sent: &'static str, reason: Reason },
-    Answer { status: u16 },
-    Challenge { scheme: &'static str, realm: Option<Url>, scopes: Vec<Scope> },
+    Send {
+        hop: Hop,
+        method: String,
+        url: Url,
+        identity: Option<String>,
+        sent: &'static str,
+        reason: Reason,
+        provenance: Option<String>,
+    },
+    Answer {
+        status: u16,
+    },
+    Challenge {
+        scheme: &'static str,
+        realm: Option<Url>,
+        scopes: Vec<Scope>,
+    },
     NoChallenge,
     NotHonoured,
-    Flaws { count: usize, offset: usize },
-    Remembered { scheme: &'static str },
-    Reuse { scopes: Vec<Scope> },
-    Ask { scopes: Vec<Scope> },
-    Token { seconds: u64 },
+    Flaws {
+        count: usize,
+        offset: usize,
+    },
+    Remembered {
+        scheme: &'static str,
+    },
+    Reuse {
+        scopes: Vec<Scope>,
+    },
+    Ask {
+        scopes: Vec<Scope>,
+    },
+    Token {
+        seconds: u64,
+    },
     KeepOld,
-    LookUp { registry: Origin },
-    Found { what: &'static str, user: Option<String> },
+    LookUp {
+        registry: Origin,
+        helper: Option<Helper>,
+    },
+    Configured {
+        what: &'static str,
+        provenance: Arc<str>,
+    },
+    Found {
+        what: &'static str,
+        user: Option<String>,
+    },
     FoundNothing,
-    Anonymous { user: Option<String> },
+    Anonymous {
+        user: Option<String>,
+    },
     AnyHttps,
-    Wait { why: &'static str, until: Time },
-    Again { why: &'static str },
-    NextPair { label: String, ended: Attempt },
-    Dial { what: String, refused: bool },
+    Wait {
+        why: &'static str,
+        until: Time,
+    },
+    Again {
+        why: &'static str,
+    },
+    Dial {
+        what: String,
+        refused: bool,
+    },
+    NextPair {
+        label: String,
+        ended: Attempt,
+    },
     MountDenied,
     Failed(Error),
 }
@@ -67,9 +117,10 @@ fn list(scopes: &[Scope]) -> String {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Send { hop, method, url, identity, sent, reason } => {
+            Self::Send { hop, method, url, identity, sent, reason, provenance } => {
                 let identity = identity.as_deref().unwrap_or("none");
-                write!(f, "{hop}: {method} {} | identity {identity} | sends {sent} | {reason}", url.redacted())
+                write!(f, "{hop}: {method} {} | identity {identity} | sends {sent} | {reason}", url.redacted())?;
+                provenance.as_ref().map_or(Ok(()), |provenance| write!(f, " | host entry of {provenance}"))
             }
             Self::Answer { status } => write!(f, "  answer {status}"),
             Self::Challenge { scheme, realm: Some(realm), scopes } => {
@@ -86,7 +137,11 @@ impl fmt::Display for Line {
             Self::Ask { scopes } => write!(f, "  asks for a token: {}", list(scopes)),
             Self::Token { seconds } => write!(f, "  got a token for {seconds} s"),
             Self::KeepOld => f.write_str("  the renewal failed, the old token is still good"),
-            Self::LookUp { registry } => write!(f, "  credentials for {registry} are looked up"),
+            Self::LookUp { registry, helper: Some(Helper { name, url }) } => {
+                write!(f, "  credentials for {registry} are looked up: docker-credential-{name} is asked for {url}")
+            }
+            Self::LookUp { registry, .. } => write!(f, "  credentials for {registry} are looked up"),
+            Self::Configured { what, provenance } => write!(f, "  {what} from {provenance}"),
             Self::Found { what, user: Some(user) } => write!(f, "  found {what} of {user}"),
             Self::Found { what, user: None } => write!(f, "  found {what}"),
             Self::FoundNothing => f.write_str("  the look-up found nothing: goes on anonymously"),

@@ -95,6 +95,8 @@ pub enum ErrorKind {
     },
     /// Local: the credential helper failed.
     Helper(String),
+    /// Local: credentials are configured for this registry and cannot be read.
+    Credentials(String),
     /// Local: a key, a certificate or a root that cannot be used.
     Identity(String),
     /// Registry: a Bearer challenge without a usable realm, and nothing else to use.
@@ -214,6 +216,7 @@ impl Error {
             | ErrorKind::NoPassword { .. }
             | ErrorKind::WrongKind { .. }
             | ErrorKind::Helper(_)
+            | ErrorKind::Credentials(_)
             | ErrorKind::Identity(_) => Fault::Local,
             ErrorKind::Realm { .. } | ErrorKind::Refused { .. } | ErrorKind::TooManyTokens | ErrorKind::Protocol(_) => {
                 if matches!(self.hop, Some(Hop::Token | Hop::TokenRedirect)) {
@@ -249,7 +252,7 @@ impl Error {
             ErrorKind::NoPassword { user } => format!("the registry wants a password and {user} has none"),
             ErrorKind::WrongKind { have } => format!("the registry wants a password and the configuration has {have}"),
             ErrorKind::Helper(text) => format!("the credential helper failed: {text}"),
-            ErrorKind::Identity(text) => text.clone(),
+            ErrorKind::Credentials(text) | ErrorKind::Identity(text) => text.clone(),
             ErrorKind::Realm { realm } if realm.is_empty() => "the Bearer challenge has no realm".into(),
             ErrorKind::Realm { realm } => format!("the realm {realm:?} of the Bearer challenge is no URL"),
             ErrorKind::Refused { sent, status } => format!("{sent} was sent and refused with {status}"),
@@ -299,6 +302,7 @@ impl Error {
             ErrorKind::NoPassword { .. } => "Configure a password, or an identity token, for this registry.".into(),
             ErrorKind::WrongKind { .. } => "Configure user and password for this registry.".into(),
             ErrorKind::Helper(_) => "Run the helper by hand with the registry's name on its standard input.".into(),
+            ErrorKind::Credentials(_) => "Correct the file, or log in to the registry again.".into(),
             ErrorKind::Identity(_) => {
                 "Give a PEM certificate chain and the unencrypted PEM key that belongs to its first certificate.".into()
             }

@@ -31,3 +31,9 @@ pub use identity::{IdentityError, IdentityFlaw, SignError, Signer};
 pub use profile::{Attempt, Choice, Profile, ProfileId, Provider, Roots, Settings};
 #[cfg(feature = "tls")]
 pub use x509::name_text;
+
+/// Whether these bytes are an X.509 certificate.
+#[cfg(all(feature = "tls", feature = "config"))]
+pub(crate) fn is_certificate(der: &[u8]) -> bool {
+    x509::Facts::read(der).is_some()
+}

@@ -110,6 +110,7 @@ impl Flow {
             kept.held(&scopes),
         );
         drop(shared);
+        flow.source = fetch.source.clone();
         flow.renewal = true;
         flow.fetch = Some(fetch);
         Some(flow)
@@ -223,7 +224,7 @@ impl Flow {
             address: None,
         };
         match decide(&self.config, &ask) {
-            Decision::Allow(grants) => Ok(grants),
+            Decision::Allow(grants) => self.check_entries(fetch.hop(), &fetch.at).map(|()| grants),
             Decision::Ask { reason, line } => Err(self.error(ErrorKind::Ask { reason, line })),
             Decision::Deny(reason) => Err(self.error(ErrorKind::Denied(reason))),
         }

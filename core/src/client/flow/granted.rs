@@ -167,7 +167,7 @@ impl Flow {
             self.token_anew();
             return Ok(());
         }
-        self.agent.shared().registry(&self.anchor).found = None;
+        self.agent.shared().registry(&self.anchor).forget();
         let error = self.token_error(answer, code, first);
         self.token_fails(now, error, None)
     }

@@ -15,7 +15,7 @@ pub use types::{Answer, Body, Dial, Headers, Outgoing, Redirects, Step, Waiting,
 use super::agent::{Agent, Referrer};
 use super::cache::Token;
 use super::config::Config;
-use super::credentials::{Credentials, Found, HelperFailure, Query};
+use super::credentials::{Credentials, Found, HelperFailure, Query, Source};
 use super::hop::{Chain, Hop, Question, may_be_at, may_be_proxied};
 use super::trace::{Line, Trace};
 use crate::error::{Error, ErrorKind, Failure};
@@ -57,6 +57,11 @@ pub struct Flow {
     rejected: Option<Arc<Token>>,
     causes: Causes,
     fetch: Option<Fetch>,
+    /// The repository, where the request's own URL does not name it.
+    repository: Option<Box<str>>,
+    /// Where the registry's credentials come from, by the repository; and from which file, until that was said.
+    source: Source,
+    source_from: Option<Arc<str>>,
     looked_up: Option<Option<Arc<Credentials>>>,
     parked: Option<u32>,
     mount_denied: bool,
@@ -122,9 +127,13 @@ impl Flow {
         let target = url.as_ref().map_or("", Url::rest);
         let own = scope::needed(method, target).unwrap_or_default();
         let place = Place { hop, method: method.to_string(), url, chain };
+        let config = agent.config();
+        let repository = scope::repository(&own);
         Ok(Self {
             agent: agent.clone(),
-            config: agent.config(),
+            source: config.source(&anchor, repository),
+            source_from: config.provenance(&anchor, repository),
+            config,
             id: agent.next_flow(),
             anchor,
             start: place.clone(),
@@ -141,6 +150,7 @@ impl Flow {
             rejected: None,
             causes: Causes::default(),
             fetch: None,
+            repository: None,
             looked_up: None,
             parked: None,
             mount_denied: false,
@@ -154,6 +164,18 @@ impl Flow {
     #[must_use]
     pub fn scope(mut self, also: Scope) -> Self {
         self.extra.push(also);
+        // An API at another path than /v2: the application knows the repository.
+        let repository = scope::repository(&self.extra).map(Into::into);
+        self.in_repository(repository)
+    }
+
+    /// Takes the credentials of this repository, where the request's own URL names none.
+    pub(crate) fn in_repository(mut self, repository: Option<Box<str>>) -> Self {
+        if scope::repository(&self.own).is_none() && self.repository.is_none() && repository.is_some() {
+            self.source = self.config.source(&self.anchor, repository.as_deref());
+            self.source_from = self.config.provenance(&self.anchor, repository.as_deref());
+            self.repository = repository;
+        }
         self.wanted = scope::merge(self.own.iter().chain(&self.extra));
         self
     }
@@ -264,8 +286,11 @@ impl Flow {
                 self.looked_up = Some(found.as_ref().map(|(credentials, _)| Arc::clone(credentials)));
                 let mut shared = self.agent.shared();
                 let registry = shared.registry(&self.anchor);
-                registry.found = found;
-                let woken = registry.lookup.leave(self.id);
+                let mut woken = Vec::new();
+                if let Some(lookup) = registry.lookup(&self.source) {
+                    lookup.found = found;
+                    woken = lookup.gate.leave(self.id);
+                }
                 drop(shared);
                 woken.into_iter().for_each(Waker::wake);
                 self.state = State::Prepare;
@@ -302,7 +327,13 @@ impl Flow {
 
     /// What a URL in the answer is followed with: the anchor, and where the request has been.
     pub fn referrer(&self) -> Referrer {
-        Referrer { anchor: self.anchor.clone(), chain: self.visited(), base: self.here.url.clone().ok() }
+        let repository = scope::repository(&self.own).or_else(|| scope::repository(&self.extra));
+        Referrer {
+            anchor: self.anchor.clone(),
+            chain: self.visited(),
+            base: self.here.url.clone().ok(),
+            repository: self.repository.clone().or_else(|| repository.map(Into::into)),
+        }
     }
 
     /// The chain with the request that was answered in it.
@@ -378,7 +409,7 @@ impl Flow {
         let mut woken = Vec::new();
         let mut shared = self.agent.shared();
         let registry = shared.registry(&self.anchor);
-        woken.extend(registry.lookup.leave(id));
+        woken.extend(registry.lookups.iter_mut().flat_map(|lookup| lookup.gate.leave(id)));
         if let Some(fetch) = &self.fetch {
             woken.extend(registry.vaults.iter_mut().flat_map(|vault| vault.gate.leave(id)));
             woken.extend(

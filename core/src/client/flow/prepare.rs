@@ -3,7 +3,7 @@
 use std::task::Waker;
 
 use super::{Body, Flow, Outgoing, Sent, State, Want};
-use crate::client::hop::{Decision, Grants, Question, Reason, decide};
+use crate::client::hop::{Decision, Grants, Hop, Question, Reason, decide};
 use crate::client::trace::Line;
 use crate::error::{Error, ErrorKind};
 use crate::origin::{Origin, Url};
@@ -59,12 +59,25 @@ impl Flow {
             address: None,
         };
         match decide(&self.config, &ask) {
-            Decision::Allow(grants) => Ok((url, grants)),
+            Decision::Allow(grants) => self.check_entries(hop, &url).map(|()| (url, grants)),
             Decision::Ask { reason, line } => {
                 Err(Error::at(ErrorKind::Ask { reason, line }, hop, Some(url.origin().clone())))
             }
             Decision::Deny(reason) => Err(Error::at(ErrorKind::Denied(reason), hop, Some(url.origin().clone()))),
         }
+    }
+
+    /// An identity that is configured and cannot be used is never left out in silence: not the registry's, nor that of
+    /// the host that the request goes to.
+    pub(super) fn check_entries(&self, hop: Hop, target: &Url) -> Result<(), Error> {
+        let entries =
+            [(&self.anchor, self.config.entry(&self.anchor)), (target.origin(), self.config.exact(target.origin()))];
+        for (origin, entry) in entries {
+            if let Some(why) = entry.and_then(|host| host.unusable.clone()) {
+                return Err(Error::at(ErrorKind::Identity(why), hop, Some(origin.clone())));
+            }
+        }
+        Ok(())
     }
 
     fn send_here(&mut self, url: Url, grants: &Grants) {
@@ -119,6 +132,7 @@ impl Flow {
             identity: identity.clone(),
             sent,
             reason: grants.reason,
+            provenance: self.config.exact(url.origin()).and_then(|host| host.provenance.clone()),
         };
         self.trace.add(line);
         if grants.reason == Reason::AnyHttps {

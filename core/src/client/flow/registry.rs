@@ -8,7 +8,7 @@ use super::{Answer, Flow, Place, Redirects, Sent, State, Waiting};
 use crate::challenge::{self, Challenge};
 use crate::client::agent::fingerprint;
 use crate::client::cache::{Memory, Token};
-use crate::client::credentials::{Credentials, Source};
+use crate::client::credentials::{Credentials, Query, Source};
 use crate::client::hop::{Chain, Decision, Grants, Hop, Question, Reason, decide};
 use crate::client::slot::Turn;
 use crate::client::trace::Line;
@@ -44,7 +44,6 @@ impl Flow {
         self.sent = Sent::Nothing;
         let memory = self.agent.shared().registry(&self.anchor).memory.clone();
         let Some((memory, optional)) = memory else { return Ok(true) };
-        let source = self.config.source(&self.anchor);
         if optional {
             // Nothing needed credentials so far: without any, nothing is asked for.
             match self.look(now, waker)? {
@@ -56,19 +55,19 @@ impl Flow {
         match memory {
             Memory::Basic => self.choose_basic(now, waker, grants),
             Memory::Bearer { realm, service } => {
-                let preset = match &source {
+                let preset = match &self.source {
                     Source::Configured(credentials) => Some(Arc::clone(credentials)),
-                    Source::Ask => match &self.looked_up {
+                    Source::Ask(_) => match &self.looked_up {
                         Some(found) => found.clone(),
-                        None => self.agent.shared().registry(&self.anchor).known(now).cloned(),
+                        None => self.agent.shared().registry(&self.anchor).known(&self.source, now).cloned(),
                     },
-                    Source::None => None,
+                    Source::None | Source::Broken(_) => None,
                 };
                 if let Some(value) = preset.and_then(|credentials| credentials.preset()) {
                     self.sent = Sent::Preset(Arc::new(value));
                     return Ok(true);
                 }
-                self.choose_token(now, waker, &realm, &service, &source)
+                self.choose_token(now, waker, &realm, &service)
             }
         }
     }
@@ -95,18 +94,11 @@ impl Flow {
         }
     }
 
-    fn choose_token(
-        &mut self,
-        now: Time,
-        waker: &Waker,
-        realm: &Url,
-        service: &Arc<[u8]>,
-        source: &Source,
-    ) -> Result<bool, Error> {
+    fn choose_token(&mut self, now: Time, waker: &Waker, realm: &Url, service: &Arc<[u8]>) -> Result<bool, Error> {
         let print = fingerprint(&self.config, &self.anchor);
         let mut shared = self.agent.shared();
         let registry = shared.registry(&self.anchor);
-        let place = registry.table(realm, service, source, print);
+        let place = registry.table(realm, service, &self.source, print);
         let Some(table) = registry.tables.get_mut(place) else { return Ok(true) };
         let turn = table.turn(self.id, now, waker, &self.wanted, self.rejected.as_ref(), self.parked);
         drop(shared);
@@ -126,7 +118,8 @@ impl Flow {
                     None => self.wanted.as_slice().into(),
                 };
                 self.parked = None;
-                self.fetch = Some(Fetch::new(place, realm.clone(), Arc::clone(service), source.clone(), scopes, old));
+                let source = self.source.clone();
+                self.fetch = Some(Fetch::new(place, realm.clone(), Arc::clone(service), source, scopes, old));
                 self.fetch_token(now, waker)?;
                 Ok(false)
             }
@@ -145,26 +138,33 @@ impl Flow {
 
     /// The credentials of the registry: configured, known from a look-up, or looked up by one flow for all.
     pub(super) fn look(&mut self, now: Time, waker: &Waker) -> Result<Look, Error> {
-        let found = match self.config.source(&self.anchor) {
+        let source = self.source.clone();
+        let found = match &source {
             Source::None => return Ok(Look::None),
-            Source::Configured(credentials) => Some(credentials),
-            Source::Ask => match &self.looked_up {
+            Source::Broken(what) => return Err(self.error(ErrorKind::Credentials(what.to_string()))),
+            Source::Configured(credentials) => {
+                if let Some(provenance) = self.source_from.take() {
+                    self.trace.add(Line::Configured { what: credentials.describe(), provenance });
+                }
+                Some(Arc::clone(credentials))
+            }
+            Source::Ask(asked) => match &self.looked_up {
                 Some(found) => found.clone(),
                 None => {
                     let mut shared = self.agent.shared();
                     let registry = shared.registry(&self.anchor);
-                    match registry.known(now).cloned() {
+                    match registry.known(&source, now).cloned() {
                         Some(known) => Some(known),
                         None => {
-                            let entered = registry.lookup.enter(self.id, now, waker);
+                            let entered = registry.lookup(&source).map(|lookup| lookup.gate.enter(self.id, now, waker));
                             drop(shared);
-                            match entered {
-                                Ok(()) => {
-                                    let query = crate::client::Query { registry: self.anchor.clone() };
-                                    self.trace.add(Line::LookUp { registry: self.anchor.clone() });
-                                    self.state = State::LookUp(query);
-                                }
-                                Err(until) => self.wait(until, Waiting::Token),
+                            if let Some(Err(until)) = entered {
+                                self.wait(until, Waiting::Token);
+                            } else {
+                                let helper = asked.as_ref().map(|asked| asked.helper(&self.anchor));
+                                let registry = self.anchor.clone();
+                                self.trace.add(Line::LookUp { registry: registry.clone(), helper: helper.clone() });
+                                self.state = State::LookUp(Query { registry, helper });
                             }
                             return Ok(Look::Waiting);
                         }
@@ -260,7 +260,7 @@ impl Flow {
                 self.restart();
             }
             (Sent::Nothing, Pick::Basic) => {
-                if matches!(self.config.source(&self.anchor), Source::None) {
+                if matches!(self.source, Source::None) {
                     self.trace.add(Line::Anonymous { user: None });
                     self.done(401);
                     return Ok(());
@@ -269,7 +269,7 @@ impl Flow {
                 self.restart();
                 self.unanswered = true;
             }
-            (Sent::Nothing, Pick::Unusable(error)) => match self.config.source(&self.anchor) {
+            (Sent::Nothing, Pick::Unusable(error)) => match self.source.clone() {
                 // A preset token needs no realm.
                 Source::Configured(credentials) if credentials.preset().is_some() => {
                     self.sent = credentials.preset().map_or(Sent::Nothing, |value| Sent::Preset(Arc::new(value)));
@@ -289,7 +289,7 @@ impl Flow {
                 self.restart();
             }
             (Sent::Basic(_), _) => {
-                self.agent.shared().registry(&self.anchor).found = None;
+                self.agent.shared().registry(&self.anchor).forget();
                 return Err(self.error(ErrorKind::Refused { sent: "the password", status: 401 }));
             }
             (Sent::Preset(_), _) => {
@@ -349,12 +349,11 @@ impl Flow {
 
     /// Whether the cache has another token than the refused one for what is wanted.
     fn newer(&self, now: Time, token: &Arc<Token>) -> bool {
-        let source = self.config.source(&self.anchor);
         let print = fingerprint(&self.config, &self.anchor);
         let mut shared = self.agent.shared();
         let registry = shared.registry(&self.anchor);
         let Some((Memory::Bearer { realm, service }, _)) = registry.memory.clone() else { return false };
-        let place = registry.table(&realm, &service, &source, print);
+        let place = registry.table(&realm, &service, &self.source, print);
         let found = registry.tables.get(place).and_then(|table| table.find(now, &self.wanted));
         found.is_some_and(|found| !Arc::ptr_eq(found, token))
     }
