@@ -61,7 +61,7 @@
 //! # Features
 //!
 //! `tls` (default): layers b and c. `ring` (default) and `aws-lc-rs`: cryptography for them; with both, ring is used
-//! unless the caller names one. `server`: tokens signed with ES256. `mint`: short-lived certificates. A feature adds
+//! unless the caller names one. `config` (default): importers of the configuration files that people have. `server`: tokens signed with ES256. `mint`: short-lived certificates. A feature adds
 //! constructors and never changes behaviour; no process-wide default is ever installed.
 //!
 //! # Errors
@@ -73,6 +73,8 @@
 
 pub mod challenge;
 pub mod client;
+#[cfg(feature = "config")]
+pub mod config;
 pub mod error;
 #[cfg(any(feature = "server", feature = "mint"))]
 mod key;

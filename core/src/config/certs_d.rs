@@ -1,0 +1,234 @@
+//! Docker's `certs.d`, and that of podman, buildah, skopeo and CRI-O: a directory for each registry, with certificate
+//! authorities (`*.crt`, added to the roots) and client certificates (`NAME.cert` with `NAME.key`).
+
+use std::collections::HashMap;
+
+use super::diagnostic::{Code, Place, Severity};
+use super::directory::{Directory, Entry};
+use super::load::Importer;
+use super::model::HostEntry;
+use super::names;
+use crate::origin::Origin;
+
+/// Who reads the files: they differ in what is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// A certificate and a key without the other are errors.
+    Docker,
+    /// A certificate without a key holds its key; a key without a certificate is ignored.
+    Containerd,
+    /// A certificate without a key is an error; a key without a certificate is ignored.
+    BuildKit,
+}
+
+impl Importer {
+    /// Docker's `certs.d`: `/etc/docker/certs.d`, one directory for each `host[:port]`. `ca` files add to the roots.
+    ///
+    /// With the containerd image store Docker reads `hosts.toml` in there too, and so does this; Docker Hub's own
+    /// directory is read by neither.
+    pub fn docker_certs(&mut self, root: &Directory) {
+        self.sources += 1;
+        self.readable(root);
+        for (name, entry) in limited(&root.entries) {
+            let path = root.path(name);
+            let at = Place::file(&*path);
+            let Some(directory) = self.certificates_of(&path, name, entry, true) else { continue };
+            let has_hosts = directory.entries.contains_key("hosts.toml");
+            if has_hosts {
+                self.warn(
+                    Code::ReadersDiffer,
+                    &Place::file(directory.path("hosts.toml")),
+                    "Docker reads this file only with the containerd image store, and then not the certificate files",
+                    "Say the same in both.",
+                );
+                self.host_directory(name, directory);
+            }
+            if name == "_default" {
+                continue;
+            }
+            let Some(origin) = names::registry(name) else { continue };
+            if origin.is_hub() {
+                self.warn(
+                    Code::ReadersDiffer,
+                    &at,
+                    "Docker reads no certificates for Docker Hub itself; these are not used",
+                    "Name the mirror that they are for, or give them in regauth.toml.",
+                );
+                continue;
+            }
+            let mut host = HostEntry::new(Some(origin), at);
+            self.layout(directory, &mut host, Layout::Docker);
+            self.model.hosts.push(host);
+        }
+    }
+
+    /// The `certs.d` directories of podman, buildah, skopeo and CRI-O, in their search order:
+    /// `$HOME/.config/containers/certs.d`, `/etc/containers/certs.d`, `/etc/docker/certs.d`. For each registry the first
+    /// directory that exists holds, an empty one too. `ca` files add to the roots.
+    pub fn containers_certs(&mut self, roots: &[Directory]) {
+        self.sources += 1;
+        let mut taken: HashMap<&str, String> = HashMap::new();
+        for root in roots {
+            self.readable(root);
+            for (name, entry) in limited(&root.entries) {
+                let path = root.path(name);
+                let at = Place::file(&*path);
+                if let Some(first) = taken.get(name) {
+                    let what = format!("not read, as {first} exists, and directories are not merged");
+                    self.warn(Code::Shadowed, &at, &what, "Put all files of a registry into the first directory.");
+                    continue;
+                }
+                taken.insert(name, path.clone());
+                let Some(directory) = self.certificates_of(&path, name, entry, false) else { continue };
+                let Some(origin) = names::registry(name) else { continue };
+                let mut host = HostEntry::new(Some(origin), at);
+                self.layout(directory, &mut host, Layout::Docker);
+                self.model.hosts.push(host);
+            }
+        }
+    }
+
+    /// A directory of which nothing is known could hold an identity for any registry: all of them fail.
+    pub(super) fn readable(&mut self, root: &Directory) {
+        let Some(why) = &root.unreadable else { return };
+        let at = Place::file(&*root.name);
+        let what = format!("it cannot be read: {why}");
+        self.error(Code::Unreadable, &at, &what, "Make it readable for the user that this program runs as.");
+        self.broken_host(None, &at, format!("{}: {what}", root.name));
+    }
+
+    /// The directory of one registry; what is none is said, and a registry whose directory cannot be read fails.
+    fn certificates_of<'a>(
+        &mut self,
+        path: &str,
+        name: &str,
+        entry: &'a Entry,
+        default: bool,
+    ) -> Option<&'a Directory> {
+        let at = Place::file(path);
+        let origin = names::registry(name);
+        if origin.is_none() && !(default && name == "_default") {
+            self.warn(
+                Code::BadHost,
+                &at,
+                "its name is no host with an optional port",
+                "Name it like the registry in image names: host or host:port.",
+            );
+            return None;
+        }
+        match entry {
+            Entry::Directory(directory) if directory.unreadable.is_none() => Some(directory),
+            Entry::File(_) => {
+                let what = "a file where the directory of a registry should be";
+                self.warn(Code::NotDirectory, &at, what, "Make a directory of this name and put it in there.");
+                None
+            }
+            Entry::Directory(Directory { unreadable, .. }) => self.closed(origin, &at, unreadable.as_deref()),
+            Entry::Unreadable(why) => self.closed(origin, &at, Some(why)),
+        }
+    }
+
+    fn closed(&mut self, origin: Option<Origin>, at: &Place, why: Option<&str>) -> Option<&'static Directory> {
+        let what = format!("it cannot be read: {}", why.unwrap_or("for no reason that is known"));
+        self.error(Code::Unreadable, at, &what, "Make it readable for the user that this program runs as.");
+        self.broken_host(origin, at, format!("{at}: {what}"));
+        None
+    }
+
+    /// The certificate files of one directory, in the order of their names' bytes.
+    pub(super) fn layout(&mut self, directory: &Directory, host: &mut HostEntry, layout: Layout) {
+        for (name, entry) in limited(&directory.entries) {
+            let path = directory.path(name);
+            let at = Place::file(&*path);
+            match name.rsplit_once('.') {
+                Some((_, "crt")) => {
+                    if layout == Layout::Containerd && matches!(entry, Entry::Directory(_)) {
+                        continue;
+                    }
+                    let loaded = self.entry(&path, Some(entry));
+                    self.authority(host, loaded);
+                }
+                Some((base, "cert")) => self.certificate(directory, host, layout, base, (&path, entry)),
+                Some((base, "key")) if !directory.entries.contains_key(&format!("{base}.cert")) => {
+                    let what = format!("{base}.cert, which it belongs to, is missing");
+                    let remedy =
+                        "Add the certificate under this name; authorities end in .crt, client certificates in .cert.";
+                    if layout == Layout::Docker {
+                        self.error(Code::KeyWithoutCertificate, &at, &what, remedy);
+                        host.fail(format!("{path}: {what}"));
+                    } else {
+                        self.warn(Code::KeyWithoutCertificate, &at, &what, remedy);
+                    }
+                }
+                Some((_, "key")) => {}
+                Some((_, other)) if ["pem", "cer", "p12", "pfx"].contains(&other) || is_shouted(other) => {
+                    self.warn(
+                        Code::IgnoredKey,
+                        &at,
+                        "not read: only names that end in .crt, .cert and .key are",
+                        "Name authorities NAME.crt, client certificates NAME.cert and their keys NAME.key.",
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn certificate(
+        &mut self,
+        directory: &Directory,
+        host: &mut HostEntry,
+        layout: Layout,
+        base: &str,
+        (path, entry): (&str, &Entry),
+    ) {
+        let key_name = format!("{base}.key");
+        let key_path = directory.path(&key_name);
+        let at = Place::file(path);
+        let certificate = self.entry(path, Some(entry));
+        let key = match directory.entries.get(&key_name) {
+            Some(key) => self.entry(&key_path, Some(key)),
+            None if layout == Layout::Containerd => match &certificate {
+                Ok((name, bytes)) => Ok((name.clone(), bytes.duplicate())),
+                Err(why) => Err(why.clone()),
+            },
+            None => {
+                let what = format!("{key_name}, the key of this client certificate, is missing");
+                let remedy = "Add the key under this name; authorities end in .crt, client certificates in .cert.";
+                self.error(Code::CertificateWithoutKey, &at, &what, remedy);
+                Err(format!("{path}: {what}"))
+            }
+        };
+        self.identity(host, certificate, key, &at);
+    }
+}
+
+/// No more entries than anyone has on purpose.
+pub(super) fn limited<V>(entries: &std::collections::BTreeMap<String, V>) -> impl Iterator<Item = (&str, &V)> {
+    entries.iter().map(|(name, entry)| (name.as_str(), entry)).take(super::directory::MAX_ENTRIES)
+}
+
+fn is_shouted(extension: &str) -> bool {
+    ["crt", "cert", "key"].iter().any(|known| extension.eq_ignore_ascii_case(known) && extension != *known)
+}
+
+impl Importer {
+    /// A directory in Docker's layout that another file names. `Err`: it is not there or cannot be read.
+    pub(super) fn named_directory(&mut self, name: &str, host: &mut HostEntry, layout: Layout) {
+        let files = std::mem::take(&mut self.files);
+        match files.get(name) {
+            Some(Entry::Directory(directory)) if directory.unreadable.is_none() => self.layout(directory, host, layout),
+            Some(Entry::File(_)) => {
+                let what = "a file where a directory should be";
+                self.say(Severity::Error, Code::NotDirectory, &Place::file(name), what, "Name the directory it is in.");
+                host.fail(format!("{name}: {what}"));
+            }
+            other => {
+                if let Err(why) = self.entry(name, other) {
+                    host.fail(why);
+                }
+            }
+        }
+        self.files = files;
+    }
+}

@@ -1,0 +1,447 @@
+//! Docker's `config.json` and the variable `DOCKER_AUTH_CONFIG`, and what the formats derived from it share.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::diagnostic::{Code, Place, Severity};
+use super::directory::File;
+use super::load::Importer;
+use super::model::{CredentialEntry, For, Given};
+use super::names::{self, similar};
+use super::tree::{self, Node, Value};
+use crate::client::{Credentials, HelperUrl};
+use crate::origin::Origin;
+use crate::secret::Secret;
+
+/// The fields of Docker's `config.json`; most are not about registries.
+const TOP: [&str; 27] = [
+    "auths",
+    "credsStore",
+    "credHelpers",
+    "HttpHeaders",
+    "psFormat",
+    "imagesFormat",
+    "networksFormat",
+    "pluginsFormat",
+    "volumesFormat",
+    "statsFormat",
+    "detachKeys",
+    "servicesFormat",
+    "tasksFormat",
+    "secretFormat",
+    "configFormat",
+    "nodesFormat",
+    "pruneFilters",
+    "proxies",
+    "currentContext",
+    "cliPluginsExtraDirs",
+    "plugins",
+    "aliases",
+    "features",
+    "experimental",
+    "serviceInspectFormat",
+    "stackOrchestrator",
+    "kubernetes",
+];
+const ENTRY: [&str; 7] = ["auth", "username", "password", "email", "serveraddress", "identitytoken", "registrytoken"];
+
+/// Who reads the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    Docker,
+    Variable,
+    Podman,
+    Kubernetes,
+}
+
+/// What one entry holds; empty: not there.
+pub(super) struct Fields<'a> {
+    pub(super) auth: &'a str,
+    pub(super) user: &'a str,
+    pub(super) password: &'a str,
+    pub(super) identity_token: &'a str,
+    pub(super) registry_token: &'a str,
+}
+
+impl Importer {
+    /// Docker's `config.json`: a helper for the registry, the helper for all, and what the file holds, in this order.
+    pub fn docker_config(&mut self, file: &File) {
+        self.auths(file, Reader::Docker);
+    }
+
+    /// The value of `DOCKER_AUTH_CONFIG`; give it the variable's name. Import it before `config.json`.
+    pub fn docker_auth_config(&mut self, file: &File) {
+        self.auths(file, Reader::Variable);
+    }
+
+    pub(super) fn auths(&mut self, file: &File, reader: Reader) {
+        self.sources += 1;
+        let at = Place::file(&*file.name);
+        match self.document(file, tree::json, Severity::Warning) {
+            Ok(Some(root)) => self.auths_document(&root, &at, reader),
+            Ok(None) => {}
+            Err(why) => self.broken_document(&at, why),
+        }
+    }
+
+    /// Credentials that cannot be read are not the same as none.
+    pub(super) fn broken_document(&mut self, at: &Place, why: String) {
+        self.credential(For::All, String::new(), 0, 3, at, Given::Broken(why));
+    }
+
+    pub(super) fn auths_document(&mut self, root: &Node, at: &Place, reader: Reader) {
+        let Some(entries) = root.table() else {
+            self.wrong_type(at, "a table", root);
+            return self.broken_document(at, format!("{at}: it is no table"));
+        };
+        let legacy = reader == Reader::Kubernetes && field(root, "auths").is_none() && !entries.is_empty();
+        if legacy {
+            // .dockercfg: the map itself.
+            return self.auth_entries(root, at, "", reader, None);
+        }
+        self.top_fields(entries, at, reader);
+        let store = self.helpers(root, at, reader);
+        if let Some(auths) = field(root, "auths") {
+            let at = at.at("auths", auths.line);
+            match &auths.value {
+                Value::Table(_) => self.auth_entries(auths, &at, "auths.", reader, store.as_deref()),
+                Value::Null => {}
+                _ => {
+                    self.wrong_type(&at, "a table", auths);
+                    self.broken_document(&at, format!("{at}: auths is no table"));
+                }
+            }
+        }
+    }
+
+    fn top_fields(&mut self, entries: &[(tree::Key, Node)], at: &Place, reader: Reader) {
+        for (key, node) in entries {
+            let place = at.at(&*key.text, node.line);
+            let name = key.text.as_str();
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            match reader {
+                Reader::Docker if TOP.iter().any(|known| is(known)) => {
+                    if is("HttpHeaders") {
+                        let what = "these go to the Docker daemon; they are not sent to registries";
+                        self.say(
+                            Severity::Info,
+                            Code::ReadersDiffer,
+                            &place,
+                            what,
+                            "Name header fields for a registry in regauth.toml.",
+                        );
+                    }
+                }
+                Reader::Variable if is("auths") => {}
+                Reader::Variable if TOP.iter().any(|known| is(known)) => {
+                    let what = "Docker ignores the whole variable for this field; here it is read";
+                    self.warn(
+                        Code::ReadersDiffer,
+                        &place,
+                        what,
+                        "Keep auths with auth in each entry, and nothing else.",
+                    );
+                }
+                Reader::Podman if is("auths") || is("credHelpers") => {}
+                Reader::Podman if is("credsStore") => {
+                    let what = "podman does not read it, so it is not used";
+                    self.warn(Code::IgnoredKey, &place, what, "Name the helper for each registry in credHelpers.");
+                }
+                Reader::Podman if TOP.iter().any(|known| is(known)) => {}
+                Reader::Kubernetes if is("auths") || is("HttpHeaders") => {}
+                Reader::Kubernetes if TOP.iter().any(|known| is(known)) => {
+                    let what = "the kubelet does not read it, so it is not used";
+                    self.warn(Code::IgnoredKey, &place, what, "Put the credentials themselves into auths.");
+                }
+                _ => {
+                    let remedy = similar(name, &TOP).map_or_else(
+                        || "Remove it, or correct its name.".to_string(),
+                        |meant| format!("Write {meant}, if that is meant."),
+                    );
+                    self.warn(Code::UnknownField, &place, "the format has no such field: it does nothing", &remedy);
+                }
+            }
+        }
+    }
+
+    /// `credHelpers` and `credsStore`; gives the name of the helper for all.
+    fn helpers(&mut self, root: &Node, at: &Place, reader: Reader) -> Option<String> {
+        if reader == Reader::Kubernetes {
+            return None;
+        }
+        if let Some(node) = field(root, "credHelpers").filter(|node| !matches!(node.value, Value::Null)) {
+            if node.table().is_none() {
+                self.wrong_type(&at.at("credHelpers", node.line), "a table", node);
+            }
+            for (key, value) in node.table().unwrap_or_default() {
+                let at = at.at(format!("credHelpers.{}", key.text), value.line);
+                let Some(key) = parse_key(&key.text).filter(|key| key.path.is_empty()) else {
+                    self.error(Code::BadHost, &at, "the key is no registry", "Write host or host:port.");
+                    continue;
+                };
+                let Some(name) = self.helper_name(value, &at) else {
+                    self.credential(
+                        key.registries,
+                        key.path,
+                        0,
+                        1,
+                        &at,
+                        Given::Broken(format!("{at}: no name of a helper")),
+                    );
+                    continue;
+                };
+                let url = if reader == Reader::Podman { HelperUrl::Podman } else { HelperUrl::Docker };
+                self.credential(key.registries, key.path, key.rank, 1, &at, Given::Helper { name, url });
+            }
+        }
+        let node = field(root, "credsStore").filter(|_| reader != Reader::Podman)?;
+        let at = at.at("credsStore", node.line);
+        if node.text() == Some("") {
+            return None;
+        }
+        let Some(name) = self.helper_name(node, &at) else {
+            self.broken_document(&at, format!("{at}: no name of a helper"));
+            return None;
+        };
+        let given = Given::Helper { name: name.clone(), url: HelperUrl::Docker };
+        self.credential(For::All, String::new(), 0, 2, &at, given);
+        Some(name)
+    }
+
+    fn helper_name(&mut self, node: &Node, at: &Place) -> Option<String> {
+        let good = |name: &&str| super::helper::is_name(name);
+        let name = node.text().filter(good).map(str::to_string);
+        if name.is_none() {
+            let what = "it is no name of a helper: letters, digits and . _ -";
+            self.error(Code::WrongType, at, what, "Write NAME for the program docker-credential-NAME.");
+        }
+        name
+    }
+
+    fn auth_entries(&mut self, auths: &Node, at: &Place, prefix: &str, reader: Reader, store: Option<&str>) {
+        for (key, node) in auths.table().unwrap_or_default() {
+            let at = at.at(format!("{prefix}{}", key.text), node.line);
+            let Some(parsed) = self.key_of(&key.text, &at, reader) else { continue };
+            let Some(fields) = node.table() else {
+                self.wrong_type(&at, "a table", node);
+                let why = Given::Broken(format!("{at}: it is no table"));
+                self.credential(parsed.registries, parsed.path, parsed.rank, 3, &at, why);
+                continue;
+            };
+            self.entry_fields(fields, &at, reader);
+            let text = |name| field(node, name).and_then(Node::text).unwrap_or_default();
+            let found = Fields {
+                auth: text("auth"),
+                user: text("username"),
+                password: text("password"),
+                identity_token: text("identitytoken"),
+                registry_token: text("registrytoken"),
+            };
+            let holds = !found.auth.is_empty() || !found.password.is_empty() || !found.identity_token.is_empty();
+            if let (Some(store), true) = (store, holds) {
+                let what =
+                    format!("docker-credential-{store} is asked for every registry, and what stands here is not used");
+                self.warn(
+                    Code::HelperInstead,
+                    &at,
+                    &what,
+                    "Remove credsStore, or log in again so that the helper knows it.",
+                );
+            }
+            self.given(parsed.registries, parsed.path, parsed.rank, &at, &found);
+        }
+    }
+
+    fn entry_fields(&mut self, fields: &[(tree::Key, Node)], at: &Place, reader: Reader) {
+        for (key, node) in fields {
+            let place = at.at(format!("{}.{}", at.key, key.text), node.line);
+            if !ENTRY.iter().any(|known| key.text.eq_ignore_ascii_case(known)) {
+                let remedy = similar(&key.text, &ENTRY).map_or_else(
+                    || "Remove it, or correct its name.".to_string(),
+                    |meant| format!("Write {meant}, if that is meant."),
+                );
+                self.warn(Code::UnknownField, &place, "the format has no such field: it does nothing", &remedy);
+            } else if node.text().is_none() && !matches!(node.value, Value::Null) {
+                self.wrong_type(&place, "text", node);
+            } else if reader == Reader::Variable && !key.text.eq_ignore_ascii_case("auth") {
+                let what = "Docker ignores the whole variable for this field; here it is read";
+                self.warn(Code::ReadersDiffer, &place, what, "Keep auth in each entry, and nothing else.");
+            } else if reader == Reader::Kubernetes && key.text.to_ascii_lowercase().ends_with("token") {
+                let what = "the kubelet may not read it; here it is used";
+                self.warn(Code::ReadersDiffer, &place, what, "Give user and password.");
+            }
+        }
+        let has =
+            |name: &str| fields.iter().any(|(key, node)| key.text.eq_ignore_ascii_case(name) && node.text().is_some());
+        if reader == Reader::Podman && has("identitytoken") && !has("auth") {
+            let what = "podman uses an identity token only beside an auth; here it is used";
+            self.warn(Code::ReadersDiffer, at, what, "Log in again.");
+        }
+    }
+
+    /// Which registries and repositories a key is for, and what to say of it.
+    fn key_of(&mut self, text: &str, at: &Place, reader: Reader) -> Option<Key> {
+        let kubernetes = reader == Reader::Kubernetes;
+        let parsed = if kubernetes && text.contains(['*', '?', '[']) { glob_key(text) } else { parse_key(text) };
+        let Some(key) = parsed else {
+            let what = "the key is no registry: nothing is found under it";
+            self.warn(Code::IgnoredKey, at, what, "Write host[:port], and a path where one is meant.");
+            return None;
+        };
+        if !key.path.is_empty()
+            && (matches!(reader, Reader::Docker | Reader::Variable)
+                || (reader == Reader::Podman && text.contains("://")))
+        {
+            let what = "used for this path only; other readers use it for every repository of the host";
+            self.warn(Code::PathScoped, at, what, "Write the host alone, if all of it is meant.");
+        }
+        if matches!(reader, Reader::Docker | Reader::Variable) && key.alias {
+            let what = "Docker does not look for Docker Hub under this name; here it is one more name of it";
+            self.warn(Code::ReadersDiffer, at, what, "Write https://index.docker.io/v1/.");
+        }
+        Some(key)
+    }
+
+    /// Credentials out of one entry, with what is wrong with them.
+    pub(super) fn given(&mut self, registries: For, path: String, rank: u8, at: &Place, fields: &Fields<'_>) {
+        let add = |importer: &mut Self, class, given| {
+            importer.credential(registries.clone(), path.clone(), rank, class, at, given)
+        };
+        if !fields.registry_token.is_empty() {
+            add(self, 0, Given::Credentials(Arc::new(Credentials::Bearer(fields.registry_token.into()))));
+        }
+        let mut basic = None;
+        if !fields.auth.is_empty() {
+            match decode_auth(fields.auth) {
+                Ok((user, password)) => {
+                    let other = !fields.user.is_empty()
+                        && (fields.user != user || fields.password.as_bytes() != password.expose());
+                    if other {
+                        let what = "auth holds, and username and password say something else";
+                        self.warn(Code::SeveralCredentials, at, what, "Log in again.");
+                    }
+                    basic = Some((user, password));
+                }
+                Err(why) => {
+                    let code = if why == EMPTY_USER { Code::EmptyUser } else { Code::BrokenCredentials };
+                    self.error(code, at, why, "Log in again; other readers refuse the whole file for it.");
+                    return add(self, 3, Given::Broken(format!("{at}: {why}")));
+                }
+            }
+        } else if !fields.user.is_empty() || !fields.password.is_empty() {
+            if fields.user.is_empty() {
+                self.error(Code::EmptyUser, at, EMPTY_USER, "Name the user.");
+                return add(self, 3, Given::Broken(format!("{at}: {EMPTY_USER}")));
+            }
+            basic = Some((fields.user.to_string(), Secret::from(fields.password)));
+        }
+        if !fields.identity_token.is_empty() {
+            if basic.as_ref().is_some_and(|(_, password)| !password.is_empty()) {
+                let what = "an identity token and a password: the token holds";
+                self.warn(Code::SeveralCredentials, at, what, "Keep one of them.");
+            }
+            return add(self, 3, Given::Credentials(Arc::new(Credentials::Refresh(fields.identity_token.into()))));
+        }
+        let Some((user, password)) = basic else { return };
+        if user == "<token>" {
+            return add(self, 3, Given::Credentials(Arc::new(Credentials::Refresh(password))));
+        }
+        if password.is_empty() {
+            let what = "a user without a password: other readers go on anonymously and do not say so";
+            self.warn(Code::UserWithoutPassword, at, what, "Give the password, or the token as identitytoken.");
+        }
+        if user.contains(':') {
+            let what = "the user name holds a colon, which Basic cannot carry";
+            self.warn(Code::BrokenCredentials, at, what, "Use another user name.");
+        }
+        add(self, 3, Given::Credentials(Arc::new(Credentials::Basic { user, password })));
+    }
+
+    pub(super) fn credential(&mut self, registries: For, path: String, rank: u8, class: u8, at: &Place, given: Given) {
+        let source = self.sources;
+        self.model.credentials.push(CredentialEntry {
+            registries,
+            path,
+            given,
+            source,
+            rank,
+            class,
+            place: at.clone(),
+        });
+    }
+}
+
+/// A key of `auths`, read.
+struct Key {
+    registries: For,
+    path: String,
+    rank: u8,
+    alias: bool,
+}
+
+/// `host[:port][/path]` or a URL; the paths of old APIs are none.
+fn parse_key(text: &str) -> Option<Key> {
+    let (rest, mut rank) = match text.split_once("://") {
+        None => (text, 0),
+        Some(("https", rest)) => (rest, 1),
+        Some(("http", rest)) => (rest, 2),
+        Some(_) => return None,
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let origin: Origin = names::registry(host)?;
+    let path = path.trim_matches('/');
+    let path = if rank > 0 && matches!(path, "v1" | "v2") { "" } else { path };
+    if path.contains(['@', ':', '?', '#', '*']) {
+        return None;
+    }
+    if text == "https://index.docker.io/v1/" {
+        rank = 0;
+    }
+    let alias = origin.is_hub() && host.starts_with("registry-1.");
+    Some(Key { registries: For::Registry(origin), path: path.into(), rank: if alias { 3 } else { rank }, alias })
+}
+
+fn glob_key(text: &str) -> Option<Key> {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok()?)),
+        None => (host, None),
+    };
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.*?[]^".contains(c);
+    if host.is_empty() || host.len() > 255 || !host.chars().all(good) {
+        return None;
+    }
+    let path = path.strip_prefix("v1/").or_else(|| path.strip_prefix("v2/")).unwrap_or(path);
+    let path = path.trim_matches('/').to_string();
+    Some(Key { registries: For::Glob { host: host.into(), port }, path, rank: 0, alias: false })
+}
+
+const EMPTY_USER: &str = "the user name is empty";
+
+/// User and password out of `auth`.
+fn decode_auth(auth: &str) -> Result<(String, Secret), &'static str> {
+    let plain = decode(auth).ok_or("auth is not base64")?;
+    let text = std::str::from_utf8(&plain).map_err(|_| "auth is not UTF-8")?;
+    let (user, password) = text.split_once(':').ok_or("auth holds no colon between user and password")?;
+    if user.is_empty() {
+        return Err(EMPTY_USER);
+    }
+    Ok((user.into(), password.trim_end_matches('\0').into()))
+}
+
+/// Base64 with padding; line ends in it are ignored, as readers in Go do.
+pub(super) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let clean: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect());
+    STANDARD.decode(clean.as_bytes()).ok().map(Zeroizing::new)
+}
+
+/// A field without regard to case, as readers in Go match it; the one that is written right before others.
+pub(super) fn field<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+    let entries = node.table()?;
+    let exact = entries.iter().find(|(key, _)| key.text == name);
+    exact.or_else(|| entries.iter().find(|(key, _)| key.text.eq_ignore_ascii_case(name))).map(|(_, node)| node)
+}

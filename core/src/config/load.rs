@@ -1,0 +1,384 @@
+//! The importer: what all formats share. Reads documents, certificates and keys, and says what is wrong with them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::diagnostic::{Code, Place, Severity};
+use super::directory::{Directory, Entry, File, Files, MAX_FILE, TextFlaw, text};
+use super::model::{Authority, HostEntry, IdentityEntry, Model};
+use super::names::similar;
+use super::tree::{Document, Flaw, Node};
+use crate::secret::Secret;
+use crate::time::Time;
+use crate::tls::Identity;
+
+/// Reads configuration files of several formats into one [`Model`].
+///
+/// Each call is one source; what an earlier source says holds before a later one's.
+///
+/// ```
+/// use regauth::config::{Directory, Importer};
+/// use regauth::{Agent, Reference};
+///
+/// let mut certs = Directory::new("/etc/docker/certs.d");
+/// certs.add("reg.example:5000/ca.crt", "no certificate in here");
+/// let mut importer = Importer::new();
+/// importer.docker_certs(&certs);
+/// let (config, diagnostics) = importer.finish().into_config();
+/// assert_eq!(diagnostics[0].code.as_str(), "no-certificate");
+/// assert_eq!(diagnostics[0].place.file, "/etc/docker/certs.d/reg.example:5000/ca.crt");
+/// let agent = Agent::new(config).unwrap();
+/// # let _ = agent;
+/// ```
+#[derive(Debug, Default)]
+pub struct Importer {
+    pub(super) files: Files,
+    pub(super) now: Option<Time>,
+    pub(super) model: Model,
+    pub(super) sources: u32,
+    wanted: BTreeSet<String>,
+}
+
+/// Bytes and the name that they are shown under; `Err`: the sentence of what is wrong, which was said already.
+pub(super) type Loaded = Result<(String, Secret), String>;
+
+impl Importer {
+    /// An importer without files.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The files that the configuration names outside of the directories it is in. Run the imports once without them, and
+    /// again with all that [`Self::wanted`] lists.
+    #[must_use]
+    pub fn files(mut self, files: Files) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// The time at which certificates are looked at; without it none has expired.
+    #[must_use]
+    pub const fn now(mut self, now: Time) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// Files and directories that were named and were not given; each has a diagnostic `missing-file`.
+    pub fn wanted(&self) -> impl Iterator<Item = &str> {
+        self.wanted.iter().map(String::as_str)
+    }
+
+    /// What was imported.
+    pub fn finish(mut self) -> Model {
+        super::lint::whole(&mut self.model);
+        self.model
+    }
+
+    pub(super) fn say(&mut self, severity: Severity, code: Code, at: &Place, what: &str, remedy: &str) {
+        self.model.say(severity, code, at, what, remedy);
+    }
+
+    pub(super) fn error(&mut self, code: Code, at: &Place, what: &str, remedy: &str) {
+        self.say(Severity::Error, code, at, what, remedy);
+    }
+
+    pub(super) fn warn(&mut self, code: Code, at: &Place, what: &str, remedy: &str) {
+        self.say(Severity::Warning, code, at, what, remedy);
+    }
+
+    /// The bytes of an entry that should be a file.
+    pub(super) fn entry(&mut self, name: &str, entry: Option<&Entry>) -> Loaded {
+        let at = Place::file(name);
+        let (code, what, remedy) = match entry {
+            Some(Entry::File(contents)) if contents.expose().len() > MAX_FILE => {
+                (Code::TooLarge, format!("larger than {MAX_FILE} bytes"), "Give the file that is meant.")
+            }
+            Some(Entry::File(contents)) => return Ok((name.into(), contents.duplicate())),
+            Some(Entry::Directory(Directory { unreadable: None, .. })) => {
+                (Code::IsDirectory, "a directory where a file should be".into(), "Give a file of this name.")
+            }
+            Some(Entry::Unreadable(why) | Entry::Directory(Directory { unreadable: Some(why), .. })) => (
+                Code::Unreadable,
+                format!("it cannot be read: {why}"),
+                "Make it readable for the user that this program runs as.",
+            ),
+            None => {
+                self.wanted.insert(name.into());
+                (Code::Missing, "the file does not exist or was not given".into(), "Create it, or correct its name.")
+            }
+        };
+        self.error(code, &at, &what, remedy);
+        Err(format!("{name}: {what}"))
+    }
+
+    /// A file that a document names: relative to a directory, or absolute.
+    pub(super) fn named(&mut self, base: Option<&Directory>, folder: &str, name: &str) -> Loaded {
+        let shown = if name.starts_with('/') || folder.is_empty() {
+            name.to_string()
+        } else {
+            format!("{}/{name}", folder.trim_end_matches('/'))
+        };
+        if let Some(directory) = base {
+            let inside = shown.strip_prefix(directory.name.as_str()).map(|rest| rest.trim_start_matches('/'));
+            if let Some(entry) = inside.and_then(|path| directory.get(path)) {
+                return self.entry(&shown, Some(entry));
+            }
+        }
+        let files = std::mem::take(&mut self.files);
+        let loaded = self.entry(&shown, files.get(&shown));
+        self.files = files;
+        loaded
+    }
+
+    /// The document in a file. `None`: it cannot be read, which was said; the sentence is in `Err`.
+    pub(super) fn document(
+        &mut self,
+        file: &File,
+        read: fn(&str) -> Result<Document, Flaw>,
+        twice: Severity,
+    ) -> Result<Option<Node>, String> {
+        let (name, bytes) = self.entry(&file.name, Some(&file.entry))?;
+        let at = Place::file(&*name);
+        let text = match text(bytes.expose()) {
+            Ok((text, mark)) => {
+                if mark {
+                    self.warn(
+                        Code::ByteOrderMark,
+                        &at,
+                        "it begins with a byte order mark, at which other readers stop",
+                        "Save it as UTF-8 without a mark.",
+                    );
+                }
+                text
+            }
+            Err(flaw) => {
+                let (code, what, remedy) = encoding(flaw);
+                self.error(code, &at, what, remedy);
+                return Err(format!("{name}: {what}"));
+            }
+        };
+        if text.trim().is_empty() {
+            self.warn(Code::Empty, &at, "there is nothing in it", "Remove it, or write it again.");
+            return Ok(None);
+        }
+        match read(text) {
+            Ok(document) => {
+                for key in document.twice {
+                    let at = at.at(key.text, key.line);
+                    self.say(
+                        twice,
+                        Code::DuplicateKey,
+                        &at,
+                        "the key appears twice in one table, and readers differ in which of them holds",
+                        "Keep one of them.",
+                    );
+                }
+                Ok(Some(document.root))
+            }
+            Err(Flaw { line, what }) => {
+                let at = Place { line, ..at };
+                self.error(
+                    Code::Syntax,
+                    &at,
+                    &format!("it does not parse: {what}"),
+                    "Correct it; nothing of it is used, and nothing else in its place.",
+                );
+                Err(format!("{at} does not parse: {what}"))
+            }
+        }
+    }
+
+    /// Says which keys of a table are not among those that the format knows.
+    pub(super) fn unknown(&mut self, at: &Place, table: &Node, known: &[&str]) {
+        let prefix = if at.key.is_empty() { String::new() } else { format!("{}.", at.key) };
+        for (key, node) in table.table().unwrap_or_default() {
+            if known.contains(&key.text.as_str()) {
+                continue;
+            }
+            let at = at.at(format!("{prefix}{}", key.text), node.line.min(key.line));
+            let remedy = match similar(&key.text, known) {
+                Some(meant) => format!("Write {meant}, if that is meant."),
+                None => "Remove it, or correct its name.".into(),
+            };
+            self.warn(Code::UnknownField, &at, "the format has no such field: it does nothing", &remedy);
+        }
+    }
+
+    pub(super) fn wrong_type(&mut self, at: &Place, wanted: &str, node: &Node) {
+        let what = format!("{} where {wanted} should be", node.kind());
+        self.error(Code::WrongType, &Place { line: Some(node.line), ..at.clone() }, &what, "Correct the value.");
+    }
+
+    /// PEM text of a file: encodings that no reader takes are said, and a byte order mark is taken off.
+    fn pem(&mut self, name: &str, bytes: &Secret) -> Result<Secret, String> {
+        let at = Place::file(name);
+        match text(bytes.expose()) {
+            // Comments round PEM may be in any 8-bit encoding.
+            Ok((_, false)) | Err(TextFlaw::NotUtf8) => Ok(bytes.duplicate()),
+            Ok((text, true)) => {
+                self.warn(
+                    Code::ByteOrderMark,
+                    &at,
+                    "it begins with a byte order mark, for which other readers skip the first block",
+                    "Save it as ASCII.",
+                );
+                Ok(text.into())
+            }
+            Err(flaw) => {
+                let (code, what, remedy) = encoding(flaw);
+                self.error(code, &at, what, remedy);
+                Err(format!("{name}: {what}"))
+            }
+        }
+    }
+
+    /// Adds certificate authorities to an entry.
+    pub(super) fn authority(&mut self, host: &mut HostEntry, loaded: Loaded) {
+        let Ok((file, bytes)) = loaded else { return };
+        let Ok(pem) = self.pem(&file, &bytes) else { return };
+        let at = Place::file(&*file);
+        match count_certificates(pem.expose()) {
+            Ok(0) => self.error(
+                Code::NoCertificate,
+                &at,
+                "there is no PEM certificate in it",
+                "Give certificates as PEM (openssl x509 -inform der -in FILE -out FILE.crt makes PEM of DER).",
+            ),
+            Ok(_) => host.ca.push(Authority { file, pem: pem.expose().into() }),
+            Err(number) => self.error(
+                Code::BrokenCertificate,
+                &at,
+                &format!("certificate {number} in it cannot be read"),
+                "Export it again.",
+            ),
+        }
+    }
+
+    /// Adds a client certificate to an entry; where that cannot be, the entry is unusable.
+    pub(super) fn identity(&mut self, host: &mut HostEntry, certificate: Loaded, key: Loaded, place: &Place) {
+        let made = certificate.and_then(|(certificate, chain)| {
+            let (key, secret) = key?;
+            let chain = self.pem(&certificate, &chain)?;
+            let secret = self.pem(&key, &secret)?;
+            self.made(certificate, key, &chain, &secret, place)
+        });
+        match made {
+            Ok(identity) => host.identities.push(identity),
+            Err(why) => host.fail(why),
+        }
+    }
+
+    fn made(
+        &mut self,
+        certificate: String,
+        key: String,
+        chain: &Secret,
+        secret: &Secret,
+        place: &Place,
+    ) -> Result<IdentityEntry, String> {
+        match make_identity(&certificate, chain.expose(), secret.expose()) {
+            Ok(identity) => {
+                super::lint::identity(self, &identity);
+                Ok(IdentityEntry { identity, certificate, key, place: place.clone() })
+            }
+            Err((code, of_key, what, remedy)) => {
+                let file = if of_key { &key } else { &certificate };
+                let at = Place::file(&**file);
+                self.error(code, &at, &what, &remedy);
+                Err(format!("{file}: {what}"))
+            }
+        }
+    }
+}
+
+const fn encoding(flaw: TextFlaw) -> (Code, &'static str, &'static str) {
+    match flaw {
+        TextFlaw::TooLarge => (Code::TooLarge, "it is larger than 4 MiB", "Give the file that is meant."),
+        TextFlaw::Utf16 => (Code::Encoding, "it is UTF-16", "Save it as UTF-8 without a byte order mark."),
+        TextFlaw::NotUtf8 => (Code::Encoding, "it is not UTF-8", "Save it as UTF-8."),
+    }
+}
+
+/// How many certificates there are; `Err`: the place of one that cannot be read, from 1.
+#[cfg(feature = "tls")]
+fn count_certificates(pem: &[u8]) -> Result<usize, usize> {
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject as _;
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        count += 1;
+        let whole = certificate.is_ok_and(|der| crate::tls::is_certificate(&der));
+        if !whole {
+            return Err(count);
+        }
+    }
+    Ok(count)
+}
+
+#[cfg(not(feature = "tls"))]
+fn count_certificates(pem: &[u8]) -> Result<usize, usize> {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    Ok(pem.windows(BEGIN.len()).filter(|window| *window == BEGIN).count())
+}
+
+/// Code, whether the key is at fault, what, remedy.
+type Failed = (Code, bool, String, String);
+
+#[cfg(feature = "tls")]
+fn make_identity(label: &str, chain: &[u8], key: &[u8]) -> Result<Identity, Failed> {
+    use crate::tls::IdentityFlaw as F;
+    Identity::from_pem(label, chain, key).map_err(|error| {
+        let (code, of_key) = match &error.flaw {
+            F::NoCertificate => (Code::NoCertificate, false),
+            F::Certificate(_) => (Code::BrokenCertificate, false),
+            F::NoKey => (Code::NoKey, true),
+            F::EncryptedKey => (Code::EncryptedKey, true),
+            F::Key => (Code::BrokenKey, true),
+            F::KeyMismatch { .. } => (Code::KeyMismatch, true),
+            _ => (Code::UnsupportedKey, true),
+        };
+        let what = error.what();
+        let what = what.strip_prefix(label).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&what);
+        (code, of_key, what.to_string(), error.remedy().to_string())
+    })
+}
+
+/// Without TLS of our own only the name and the fingerprint are kept, for the host's TLS.
+#[cfg(not(feature = "tls"))]
+fn make_identity(label: &str, chain: &[u8], key: &[u8]) -> Result<Identity, Failed> {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let holds = |pem: &[u8], text: &str| String::from_utf8_lossy(pem).contains(text);
+    if !holds(key, "PRIVATE KEY-----") {
+        let remedy = "Give the PEM key that belongs to the certificate.";
+        return Err((Code::NoKey, true, "there is no PEM key in it".into(), remedy.into()));
+    }
+    let text = String::from_utf8_lossy(chain);
+    let body = text.split_once("-----BEGIN CERTIFICATE-----").and_then(|(_, rest)| rest.split_once("-----END"));
+    let der = body.and_then(|(body, _)| {
+        let base64: String = body.chars().filter(|c| !c.is_whitespace()).collect();
+        base64::engine::general_purpose::STANDARD.decode(base64).ok()
+    });
+    match der {
+        Some(der) => Ok(Identity::named(label, sha2::Sha256::digest(der).into())),
+        None => Err((
+            Code::NoCertificate,
+            false,
+            "there is no PEM certificate in it".into(),
+            "Give the chain as PEM, leaf first.".into(),
+        )),
+    }
+}
+
+/// A list of texts, or one.
+pub(super) fn texts(node: &Node) -> Option<Vec<(&str, u32)>> {
+    match node.text() {
+        Some(text) => Some(vec![(text, node.line)]),
+        None => node.list()?.iter().map(|item| item.text().map(|text| (text, item.line))).collect(),
+    }
+}
+
+/// A header value as a secret.
+pub(super) fn secret(text: &str) -> Arc<Secret> {
+    Arc::new(Secret::from(text))
+}
