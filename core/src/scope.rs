@@ -147,6 +147,11 @@ pub(crate) fn plain<'a>(method: &str, path: &'a str) -> Option<(&'a str, Actions
     }
 }
 
+/// The repository that the first of these scopes is for.
+pub(crate) fn repository(scopes: &[Scope]) -> Option<&str> {
+    scopes.first()?.parts()?.0.strip_prefix("repository:")
+}
+
 /// The actions of the distribution specification that a scope names, as a set. Others are not in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Actions(u8);

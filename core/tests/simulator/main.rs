@@ -5,8 +5,8 @@ mod net;
 mod server;
 
 use net::{Http, Net, RTT, Random, Traffic};
-use regauth::config::{Host, Pair, PairKind};
 use regauth::{Agent, Config, Credentials, Identity, Origin, Time};
+use regauth::{Host, Pair, PairKind};
 use server::{Seen, Server};
 
 const REGISTRY: &str = "registry.example";

@@ -1,0 +1,236 @@
+//! The options that name configuration files, and the reading of those files: the one place with `std::fs`.
+//!
+//! A program takes it in by `#[path = "../regauth-config/options.rs"] mod options;`, calls [`options`] on its arguments,
+//! and gets a [`Model`] from what is left in [`Sources`].
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use regauth::config::{Directory, Entry, File, Files, Importer, MAX_ENTRIES, MAX_FILE, Model};
+use regauth::time::Time;
+
+/// For a program's help.
+pub(crate) const HELP: &str = "\
+  --docker-certs DIR        Docker's certs.d
+  --containers-certs DIR..  certs.d of podman, buildah, skopeo and CRI-O, in their search order
+  --hosts DIR..             containerd's config_path, in its order
+  --buildkitd FILE          buildkitd.toml
+  --registries FILE         registries.yaml of k3s and RKE2
+  --docker-config FILE      Docker's config.json
+  --docker-auth-config FILE what is in DOCKER_AUTH_CONFIG
+  --auth-json FILE..        podman's auth.json, in its order
+  --kubernetes FILE..       image pull secrets
+  --regauth FILE            regauth.toml
+  --root DIR                absolute names in these files are looked for in here";
+
+/// Levels of directories: a root, a registry, and what a registry's files may name.
+const MAX_DEPTH: usize = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    DockerCerts,
+    ContainersCerts,
+    Hosts,
+    Buildkitd,
+    Registries,
+    DockerConfig,
+    DockerAuthConfig,
+    AuthJson,
+    Kubernetes,
+    Regauth,
+}
+
+const OPTIONS: [(&str, Kind); 10] = [
+    ("--docker-certs", Kind::DockerCerts),
+    ("--containers-certs", Kind::ContainersCerts),
+    ("--hosts", Kind::Hosts),
+    ("--buildkitd", Kind::Buildkitd),
+    ("--registries", Kind::Registries),
+    ("--docker-config", Kind::DockerConfig),
+    ("--docker-auth-config", Kind::DockerAuthConfig),
+    ("--auth-json", Kind::AuthJson),
+    ("--kubernetes", Kind::Kubernetes),
+    ("--regauth", Kind::Regauth),
+];
+
+/// What the options name, in their order: an earlier source holds before a later one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources {
+    named: Vec<(Kind, Vec<PathBuf>)>,
+    root: Option<PathBuf>,
+}
+
+/// Takes its options out of `args` and leaves the others.
+pub(crate) fn options(args: &mut Vec<String>) -> Result<Sources, String> {
+    let mut sources = Sources::default();
+    let mut rest = Vec::new();
+    let mut given = std::mem::take(args).into_iter().peekable();
+    while let Some(arg) = given.next() {
+        let (name, inline) = match arg.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_string())),
+            _ => (arg.as_str(), None),
+        };
+        let kind = OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+        if kind.is_none() && name != "--root" {
+            rest.push(arg);
+            continue;
+        }
+        let value = inline.or_else(|| given.next()).ok_or_else(|| format!("{name} wants a name after it"))?;
+        let Some(kind) = kind else {
+            sources.root = Some(value.into());
+            continue;
+        };
+        let mut paths = vec![PathBuf::from(value)];
+        let many = matches!(kind, Kind::ContainersCerts | Kind::Hosts | Kind::AuthJson | Kind::Kubernetes);
+        // Further names only where they are there: an image name may follow.
+        while many && given.peek().is_some_and(|next| !next.starts_with('-') && Path::new(next).exists()) {
+            paths.extend(given.next().map(PathBuf::from));
+        }
+        let list = matches!(kind, Kind::ContainersCerts | Kind::Hosts);
+        match sources.named.iter_mut().find(|(known, _)| list && *known == kind) {
+            Some((_, known)) => known.append(&mut paths),
+            None => sources.named.push((kind, paths)),
+        }
+    }
+    *args = rest;
+    Ok(sources)
+}
+
+impl Sources {
+    /// Whether no option named anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    /// Reads and imports everything. Names of files in the files are read too.
+    pub(crate) fn model(&self, now: Time) -> Model {
+        let mut tried: Vec<String> = Vec::new();
+        loop {
+            let mut files = Files::new();
+            for name in &tried {
+                if let Some(entry) = read(&self.real(Path::new(name)), MAX_DEPTH) {
+                    files.put(name.as_str(), entry);
+                }
+            }
+            let mut importer = Importer::new().now(now).files(files);
+            self.import(&mut importer);
+            let more: Vec<String> =
+                importer.wanted().filter(|name| !tried.iter().any(|known| known == name)).map(str::to_string).collect();
+            if more.is_empty() {
+                return importer.finish();
+            }
+            tried.extend(more);
+        }
+    }
+
+    fn import(&self, importer: &mut Importer) {
+        for (kind, paths) in &self.named {
+            match kind {
+                Kind::DockerCerts => paths.iter().for_each(|path| importer.docker_certs(&directory(path))),
+                Kind::ContainersCerts => importer.containers_certs(&search(paths)),
+                Kind::Hosts => importer.hosts(&search(paths)),
+                _ => {
+                    for path in paths {
+                        let file = file(path);
+                        match kind {
+                            Kind::Buildkitd => importer.buildkitd(&file),
+                            Kind::Registries => importer.registries(&file),
+                            Kind::DockerConfig => importer.docker_config(&file),
+                            Kind::DockerAuthConfig => importer.docker_auth_config(&file),
+                            Kind::AuthJson => importer.auth_json(&file),
+                            Kind::Kubernetes => importer.kubernetes(&file),
+                            _ => importer.regauth(&file),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where a name in a file is on this machine.
+    fn real(&self, name: &Path) -> PathBuf {
+        match (&self.root, name.strip_prefix("/")) {
+            (Some(root), Ok(inside)) if !name.starts_with(root) => root.join(inside),
+            _ => name.to_path_buf(),
+        }
+    }
+}
+
+/// The system's certificate authorities as PEM, and the file they are in: `SSL_CERT_FILE`, `SSL_CERT_DIR`, or where Linux
+/// distributions keep them.
+pub(crate) fn system_roots() -> (Vec<Arc<[u8]>>, Option<String>) {
+    const USUAL: [&str; 3] =
+        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let named = set("SSL_CERT_FILE");
+    let usual = USUAL.iter().map(PathBuf::from).find(|path| path.exists()).filter(|_| set("SSL_CERT_DIR").is_none());
+    let mut pem: Vec<Arc<[u8]>> = Vec::new();
+    let from = named.or(usual);
+    pem.extend(from.as_ref().and_then(|path| fs::read(path).ok()).map(Arc::from));
+    let folder = set("SSL_CERT_DIR");
+    for entry in folder.iter().filter_map(|path| fs::read_dir(path).ok()).flatten().flatten().take(MAX_ENTRIES) {
+        pem.extend(fs::read(entry.path()).ok().map(Arc::from));
+    }
+    (pem, from.or(folder).map(|path| path.display().to_string()))
+}
+
+/// A search path: what does not exist is passed over.
+fn search(paths: &[PathBuf]) -> Vec<Directory> {
+    let there = |path: &&PathBuf| paths.len() == 1 || path.exists();
+    paths.iter().filter(there).map(|path| directory(path)).collect()
+}
+
+fn directory(path: &Path) -> Directory {
+    let name = path.display().to_string();
+    match read(path, MAX_DEPTH) {
+        Some(Entry::Directory(directory)) => directory,
+        Some(Entry::Unreadable(why)) => Directory::unreadable(name, why),
+        Some(_) => Directory::unreadable(name, "it is no directory"),
+        None => Directory::unreadable(name, "it does not exist"),
+    }
+}
+
+fn file(path: &Path) -> File {
+    let name = path.display().to_string();
+    match read(path, 1) {
+        Some(entry) => File { name, entry },
+        None => File::unreadable(name, "it does not exist"),
+    }
+}
+
+/// What stands under a name; `None` where nothing does.
+fn read(path: &Path, depth: usize) -> Option<Entry> {
+    let why = |error: std::io::Error| Entry::Unreadable(error.to_string());
+    let kind = match fs::metadata(path) {
+        Ok(kind) => kind,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
+            return None;
+        }
+        Err(error) => return Some(why(error)),
+    };
+    if kind.is_file() {
+        let mut bytes = Vec::new();
+        // One byte over the limit is enough to be refused.
+        let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
+        let read = fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        return Some(read.map_or_else(why, |_| Entry::File(bytes.into())));
+    }
+    if !kind.is_dir() {
+        return Some(Entry::Unreadable("it is no regular file".into()));
+    }
+    let mut directory = Directory::new(path.display().to_string());
+    match fs::read_dir(path) {
+        Err(error) => directory.unreadable = Some(error.to_string()),
+        Ok(_) if depth == 0 => {}
+        Ok(entries) => {
+            for entry in entries.flatten().take(MAX_ENTRIES) {
+                if let (Ok(name), Some(inside)) = (entry.file_name().into_string(), read(&entry.path(), depth - 1)) {
+                    directory.entries.insert(name, inside);
+                }
+            }
+        }
+    }
+    Some(Entry::Directory(directory))
+}

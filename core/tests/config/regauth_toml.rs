@@ -1,0 +1,127 @@
+//! Our own file.
+
+use regauth::config::Code;
+use regauth::{Agent, Step};
+
+use crate::world::{check, codes, file, files, importer, summary};
+
+#[test]
+fn statements() {
+    let rows = vec![
+        (
+            "F identities, roots, headers and flags of a host",
+            "[host.\"https://reg.example\"]\nidentity = [{ certificate = \"/pki/client.crt\", key = \"/pki/client.key\" }, { certificate = \"/pki/second.crt\", key = \"/pki/second.key\" }]\nca = \"/pki/ca.crt\"\nskip_verify = true\nforce = true\ntry_pairs = true\ndial_timeout = \"500ms\"\nalpn = [\"http/1.1\"]\nheader = { X-A = \"1\" }\n",
+            "registry https://reg.example/v2 certs:/pki/client.crt,/pki/second.crt ca:1 headers:X-A skip dial:500\n!",
+        ),
+        (
+            "E.4 only_ca replaces the roots",
+            "[host.\"https://reg.example\"]\nca = [\"/pki/ca.crt\"]\nonly_ca = true\n",
+            "registry https://reg.example/v2 ca:1 only-ca\n!",
+        ),
+        (
+            "F one identity as a table",
+            "[host.\"https://reg.example\"]\nidentity = { certificate = \"/pki/both.pem\", key = \"/pki/both.pem\" }\n",
+            "registry https://reg.example/v2 certs:/pki/both.pem\n!",
+        ),
+        (
+            "F half an identity",
+            "[host.\"https://reg.example\"]\nidentity = { certificate = \"/pki/client.crt\" }\n",
+            "registry https://reg.example/v2 FAILS\n! E:certificate-without-key",
+        ),
+        (
+            "F an identity that is a text",
+            "[host.\"https://reg.example\"]\nidentity = \"/pki/both.pem\"\n",
+            "registry https://reg.example/v2 FAILS\n! E:wrong-type",
+        ),
+        (
+            "F mirrors and plain http",
+            "[registry.\"reg.example\"]\nhttp = true\nmirrors = [\"https://m.example\", \"http://n.example:5000/v2/x\"]\n",
+            "mirror https://m.example/v2 caps:pull,resolve ns:reg.example
+             mirror http://n.example:5000/v2/x caps:pull,resolve ns:reg.example
+             registry http://reg.example/v2
+             !",
+        ),
+        (
+            "F only_mirrors",
+            "[registry.\"reg.example\"]\nmirrors = [\"https://m.example\"]\nonly_mirrors = true\n",
+            "mirror https://m.example/v2 caps:pull,resolve ns:reg.example\n!",
+        ),
+        ("F nothing left to ask", "[registry.\"reg.example\"]\nonly_mirrors = true\n", "! E:no-endpoint"),
+        (
+            "F misspelt",
+            "modes = \"strict\"\n[host.\"https://reg.example\"]\nskip-verify = true\n[[pair]]\nregistry = \"https://reg.example\"\ntoken = \"https://a.example\"\nidentities = true\n",
+            "registry https://reg.example/v2\n! W:unknown-field W:unknown-field W:unknown-field",
+        ),
+        (
+            "F a mode that is none",
+            "mode = \"lax\"\npassword_post = 1\n",
+            "registry https://reg.example/v2\n! E:wrong-type E:wrong-type",
+        ),
+        (
+            "F a pair without one side",
+            "[[pair]]\nregistry = \"https://reg.example\"\n",
+            "registry https://reg.example/v2\n! E:useless-pair",
+        ),
+        (
+            "F a pair with paths and without schemes",
+            "[[pair]]\nregistry = \"reg.example\"\ntoken = \"https://auth.example/token\"\n",
+            "registry https://reg.example/v2\n! E:bad-host E:bad-host E:useless-pair",
+        ),
+        (
+            "F a pair with itself",
+            "[[pair]]\nregistry = \"https://reg.example\"\ntoken = \"https://reg.example\"\n",
+            "registry https://reg.example/v2\n! W:useless-pair",
+        ),
+        (
+            "F a pair that lends what is not there",
+            "[[pair]]\nregistry = \"https://reg.example\"\ntoken = \"https://auth.example\"\nidentity = true\n",
+            "registry https://reg.example/v2\n! W:useless-pair",
+        ),
+        (
+            "F a document that does not parse fails every registry",
+            "[[pair]",
+            "registry https://reg.example/v2 FAILS\n! E:syntax",
+        ),
+    ];
+    let done = rows.into_iter().map(|(tag, text, wanted)| {
+        let mut importer = importer();
+        importer.regauth(&file("/etc/regauth.toml", text));
+        (tag, summary(importer, "reg.example/a"), wanted)
+    });
+    check(done.collect());
+}
+
+/// The remedy of a refusal is a line that can be pasted, and then it is refused no more.
+#[test]
+fn the_line_of_a_refusal() {
+    let with = |more: &str| {
+        let mut importer = importer();
+        importer.docker_config(&file("config.json", r#"{"auths":{"reg.example":{"auth":"cm9ib3Q6czNjcmV0"}}}"#));
+        importer.regauth(&file("regauth.toml", more));
+        let (config, found) = importer.finish().into_config();
+        assert_eq!(codes(&found), "");
+        let agent = Agent::new(config).unwrap();
+        let mut flow = agent.request("GET", "https://reg.example/v2/a/manifests/1").unwrap();
+        let waker = std::task::Waker::noop();
+        let now = crate::world::NOW;
+        assert!(matches!(flow.poll(now, waker), Step::Send(_)));
+        let headers = [("WWW-Authenticate", "Bearer realm=\"https://auth.example/token\",service=\"s\"")];
+        flow.answer(now, regauth::Answer::new(401, &headers));
+        match flow.poll(now, waker) {
+            Step::Failed(error) => Err(error.remedy()),
+            step => Ok(format!("{step:?}")),
+        }
+    };
+    let remedy = with("# nothing\n").unwrap_err();
+    let line = remedy.split_once(": ").unwrap().1;
+    assert_eq!(line, "[[pair]] registry = \"https://reg.example\", token = \"https://auth.example\"");
+    assert!(with(line).is_ok());
+    // On one line, with the right numbers for what follows.
+    let mut importer = importer().files(files());
+    let text = format!("{line}\n[host.\"https://a.example\"] local = true, header = {{ a = \"1,2\" }}\nbad = 1\n");
+    importer.regauth(&file("r.toml", &text));
+    let (config, found) = importer.finish().into_config();
+    assert_eq!((found.len(), found[0].code, found[0].place.line), (1, Code::UnknownField, Some(3)));
+    let host = config.host_of(&regauth::Origin::parse("https://a.example").unwrap()).unwrap();
+    assert!(host.local && host.headers[0].1.expose() == b"1,2");
+}
