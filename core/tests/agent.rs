@@ -194,6 +194,37 @@ fn clocks_may_jump_by_ten_years() {
     }
 }
 
+/// A host may be slow between an answer and the next poll: what ran out meanwhile is fetched anew.
+#[test]
+fn a_token_that_ran_out_before_it_was_sent_is_not_sent() {
+    let agent = agent();
+    let mut flow = agent.request("GET", MANIFEST).unwrap();
+    challenge([&mut flow], NOW);
+    assert_eq!(hop(&mut flow, NOW), Some(Hop::Token));
+    grant(&mut flow, NOW, "T1", 60);
+    let late = Time(NOW.0 + 60_000);
+    assert_eq!(hop(&mut flow, late), Some(Hop::Token));
+    grant(&mut flow, late, "T2", 3);
+    assert_eq!(hop(&mut flow, late), Some(Hop::Registry));
+    // Its clock may differ: a second later the same again, unless that has run out too.
+    answer(&mut flow, late, 401, &[("WWW-Authenticate", CHALLENGE)], "");
+    assert!(matches!(flow.poll(late, Waker::noop()), Step::Wait { .. }));
+    let later = Time(late.0 + 3000);
+    assert_eq!(hop(&mut flow, later), Some(Hop::Token));
+    grant(&mut flow, later, "T3", 60);
+    assert_eq!(hop(&mut flow, later), Some(Hop::Registry));
+    // A redirect that the host goes on with after a minute.
+    answer(&mut flow, later, 307, &[("Location", "/v2/app/blobs/x")], "");
+    let last = Time(later.0 + 60_000);
+    let mut other = agent.request("GET", MANIFEST).unwrap();
+    assert_eq!(hop(&mut other, last), Some(Hop::Token));
+    for _ in 0..2 {
+        assert!(matches!(flow.poll(last, Waker::noop()), Step::Wait { .. }), "for the other one's");
+    }
+    drop(other);
+    assert_eq!(hop(&mut flow, last), Some(Hop::Token));
+}
+
 /// A host that follows redirects itself makes a flow for each: the grants end where the origin ends, and stay away.
 #[test]
 fn hosts_that_follow_redirects_themselves() {

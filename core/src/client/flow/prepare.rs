@@ -23,6 +23,8 @@ impl Flow {
         }
         let (url, grants) = self.decide_here()?;
         if grants.reason == Reason::Anchor {
+            // A token that ran out since it was chosen is chosen again: the host may have been slow.
+            self.keep &= !matches!(&self.sent, Sent::Token(token) if !token.is_live(now));
             if !self.keep && !self.choose(now, waker, &grants)? {
                 return Ok(());
             }
