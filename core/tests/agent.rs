@@ -225,6 +225,22 @@ fn a_token_that_ran_out_before_it_was_sent_is_not_sent() {
     assert_eq!(hop(&mut flow, last), Some(Hop::Token));
 }
 
+/// A leader that answers after its time was over has a token all the same: nobody has to wait for the second one.
+#[test]
+fn a_late_success_wakes_everybody() {
+    let agent = agent();
+    let mut flows: Vec<Flow> = (0..3).map(|_| agent.request("GET", MANIFEST).unwrap()).collect();
+    challenge(&mut flows, NOW);
+    let late = Time(NOW.0 + 30_000);
+    let woken = Arc::new(Count::default());
+    assert_eq!(hop(&mut flows[0], NOW), Some(Hop::Token));
+    assert_eq!(hop(&mut flows[1], late), Some(Hop::Token), "the lease has run out");
+    assert!(matches!(flows[2].poll(late, &Waker::from(Arc::clone(&woken))), Step::Wait { .. }));
+    grant(&mut flows[0], late, "T", 300);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert_eq!(hop(&mut flows[2], late), Some(Hop::Registry));
+}
+
 /// A host that follows redirects itself makes a flow for each: the grants end where the origin ends, and stay away.
 #[test]
 fn hosts_that_follow_redirects_themselves() {

@@ -71,6 +71,11 @@ impl Gate {
             return Vec::new();
         }
         self.holder = None;
+        self.all()
+    }
+
+    /// All who wait.
+    fn all(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.waiters).into_values().collect()
     }
 }
@@ -197,6 +202,11 @@ impl Slot {
         let woken = self.work.as_mut().map(|work| work.gate.leave(flow)).unwrap_or_default();
         self.work.take_if(|work| work.gate.is_idle() && work.refused.is_none() && work.lost == 0);
         woken
+    }
+
+    /// All who wait, to be woken: there is a token, whoever has the duty by now.
+    pub(crate) fn waiters(&mut self) -> Vec<Waker> {
+        self.work.as_mut().map(|work| work.gate.all()).unwrap_or_default()
     }
 
     /// The token service refused: everybody's answer for a while.

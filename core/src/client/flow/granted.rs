@@ -97,6 +97,7 @@ impl Flow {
         woken.extend(registry.vaults.iter_mut().flat_map(|vault| vault.gate.leave(self.id)));
         if let Some(table) = registry.tables.get_mut(fetch.table) {
             table.store(now, &token);
+            woken.extend(table.slot(&fetch.name).waiters());
             woken.extend(table.leave(&fetch.name, self.id));
         }
         drop(shared);
