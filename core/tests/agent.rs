@@ -241,6 +241,35 @@ fn a_late_success_wakes_everybody() {
     assert_eq!(hop(&mut flows[2], late), Some(Hop::Registry));
 }
 
+/// The losses before a success are not counted with those after it.
+#[test]
+fn one_that_waits_through_two_losses_after_a_success_gets_the_error() {
+    let agent = agent();
+    let mut flows: Vec<Flow> = (0..6).map(|_| agent.request("GET", MANIFEST).unwrap()).collect();
+    challenge(&mut flows, NOW);
+    let waits = |flow: &mut Flow, now| matches!(flow.poll(now, Waker::noop()), Step::Wait { .. });
+    let lose = |flow: &mut Flow, now| {
+        assert_eq!(hop(flow, now), Some(Hop::Token));
+        flow.failed(now, Failure::Connect, None);
+    };
+    let mut now = NOW;
+    lose(&mut flows[0], now);
+    lose(&mut flows[1], now);
+    now = Time(now.0 + 1000);
+    assert_eq!(hop(&mut flows[2], now), Some(Hop::Token));
+    assert!(waits(&mut flows[3], now), "since two losses");
+    grant(&mut flows[2], now, "T", 1);
+    now = Time(now.0 + 1000);
+    assert_eq!(hop(&mut flows[4], now), Some(Hop::Token), "the token has run out before the fourth was polled");
+    assert!(waits(&mut flows[3], now));
+    lose(&mut flows[4], now);
+    assert_eq!(hop(&mut flows[5], now), Some(Hop::Token));
+    assert!(waits(&mut flows[3], now));
+    lose(&mut flows[5], now);
+    let Step::Failed(error) = flows[3].poll(now, Waker::noop()) else { panic!("no error") };
+    assert_eq!(error.fault(), Fault::Network);
+}
+
 /// A host that follows redirects itself makes a flow for each: the grants end where the origin ends, and stay away.
 #[test]
 fn hosts_that_follow_redirects_themselves() {

@@ -124,7 +124,8 @@ impl Flow {
                 Ok(false)
             }
             Turn::Wait(until, lost) => {
-                self.parked.get_or_insert(lost);
+                // A success since then has begun the count anew.
+                self.parked = Some(self.parked.map_or(lost, |before| before.min(lost)));
                 self.wait(until, Waiting::Token);
                 Ok(false)
             }
