@@ -45,6 +45,8 @@ pub enum MintError {
     San(String),
     /// No absolute URI in ASCII.
     Uri(String),
+    /// No public key on P-256, as SubjectPublicKeyInfo in DER.
+    PublicKey,
     /// The encoder refused; the text is its own.
     Encode(String),
 }
@@ -60,6 +62,7 @@ impl fmt::Display for MintError {
             Self::Name(name) => write!(f, "{name:?} is no common name; use 1 to 64 printable ASCII characters"),
             Self::San(name) => write!(f, "{name:?} is neither IP address nor host name; name what clients connect to"),
             Self::Uri(uri) => write!(f, "{uri:?} is no absolute URI; use one such as spiffe://example.org/builder/1"),
+            Self::PublicKey => f.write_str("that is no P-256 public key; give its SubjectPublicKeyInfo as DER"),
             Self::Encode(text) => write!(f, "the certificate cannot be encoded: {text}"),
         }
     }
@@ -141,6 +144,23 @@ impl Ca {
         self.issue(label, sans, ExtendedKeyUsagePurpose::ClientAuth, now, ttl, entropy)
     }
 
+    /// A client's certificate, DER, for a key that is somewhere else: a token, a TPM, a key service. `key` is its public
+    /// half on P-256, as SubjectPublicKeyInfo in DER; all else as for [`client`](Self::client). [`certificate_pem`] makes
+    /// PEM of it.
+    pub fn client_for(
+        &self,
+        key: &[u8],
+        label: &str,
+        uri: Option<&str>,
+        now: Time,
+        ttl: u64,
+        entropy: &[u8; 32],
+    ) -> Result<Vec<u8>, MintError> {
+        let sans = uri.map(uri_san).transpose()?.into_iter().collect();
+        let key = Public::read(key).ok_or(MintError::PublicKey)?;
+        Ok(self.certify(&key, label, sans, ExtendedKeyUsagePurpose::ClientAuth, now, ttl, entropy)?.0)
+    }
+
     /// The certificate of a health check, which is a client: a server's own certificate is refused as a client's by
     /// verifiers that look at its extended key usage. Life and entropy as for [`server`](Self::server).
     pub fn health_check(&self, now: Time, ttl: u64, entropy: &[u8; 32]) -> Result<Issued, MintError> {
@@ -156,24 +176,34 @@ impl Ca {
         ttl: u64,
         entropy: &[u8; 32],
     ) -> Result<Issued, MintError> {
+        let signer = Signer(KeyPair::generate(entropy).ok_or(MintError::Entropy)?);
+        let (cert_der, not_after) = self.certify(&signer, name, sans, usage, now, ttl, entropy)?;
+        Ok(Issued { cert_pem: pem("CERTIFICATE", &cert_der), cert_der, key_pem: signer.0.pkcs8_pem(), not_after })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what two public methods are given, one by one")]
+    fn certify(
+        &self,
+        key: &impl PublicKeyData,
+        name: &str,
+        sans: Vec<SanType>,
+        usage: ExtendedKeyUsagePurpose,
+        now: Time,
+        ttl: u64,
+        entropy: &[u8; 32],
+    ) -> Result<(Vec<u8>, Time), MintError> {
         let (not_before, not_after) = life(now, ttl)?;
         // A leaf that outlives its CA says something that is not so.
         let (not_before, not_after) = (not_before.max(self.not_before), not_after.min(self.not_after));
         if not_before >= not_after || now.0 / 1000 >= not_after {
             return Err(MintError::OutsideCa);
         }
-        let signer = Signer(KeyPair::generate(entropy).ok_or(MintError::Entropy)?);
-        let mut params = params(name, &signer, not_before, not_after, entropy)?;
+        let mut params = params(name, key, not_before, not_after, entropy)?;
         params.subject_alt_names = sans;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
-        let certificate = params.signed_by(&signer, &self.issuer).map_err(encode)?;
-        Ok(Issued {
-            cert_pem: pem("CERTIFICATE", certificate.der()),
-            cert_der: certificate.der().to_vec(),
-            key_pem: signer.0.pkcs8_pem(),
-            not_after: Time(not_after.saturating_mul(1000)),
-        })
+        let certificate = params.signed_by(key, &self.issuer).map_err(encode)?;
+        Ok((certificate.der().to_vec(), Time(not_after.saturating_mul(1000))))
     }
 }
 
@@ -311,6 +341,28 @@ struct Signer<K>(K);
 impl<K: Borrow<KeyPair>> PublicKeyData for Signer<K> {
     fn der_bytes(&self) -> &[u8] {
         self.0.borrow().point()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+/// The public half of a key that is somewhere else: its uncompressed point.
+struct Public(Vec<u8>);
+
+impl Public {
+    fn read(spki: &[u8]) -> Option<Self> {
+        use p256::elliptic_curve::sec1::ToEncodedPoint as _;
+        use p256::pkcs8::DecodePublicKey as _;
+        let key = p256::PublicKey::from_public_key_der(spki).ok()?;
+        Some(Self(key.to_encoded_point(false).as_bytes().to_vec()))
+    }
+}
+
+impl PublicKeyData for Public {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {

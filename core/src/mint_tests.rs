@@ -77,3 +77,18 @@ fn a_key_is_never_printed() {
     let text = format!("{issued:?} {:?}", ca());
     assert!(!text.contains("PRIVATE"), "{text}");
 }
+
+#[test]
+fn a_certificate_can_be_for_a_key_of_which_only_the_public_half_is_here() {
+    let ca = Ca::new(NOW, 3600, "ca", &[1; 32]).unwrap();
+    let key = KeyPair::generate(&[7; 32]).unwrap();
+    let mut spki = vec![0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    spki.extend([6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 3, 0x42, 0]);
+    spki.extend(key.point());
+    let certificate = ca.client_for(&spki, "token", None, NOW, 60, &[2; 32]).unwrap();
+    assert!(certificate.windows(spki.len()).any(|window| window == spki));
+    let not_on_the_curve = [&spki[..spki.len() - 1], &[0]].concat();
+    for wrong in [&spki[..spki.len() - 1], &not_on_the_curve, b"", key.point()] {
+        assert_eq!(ca.client_for(wrong, "token", None, NOW, 60, &[2; 32]), Err(MintError::PublicKey));
+    }
+}

@@ -2,7 +2,7 @@
 # Installs the programs that the tests run against. Run it as often as you like: what is there is left alone.
 #
 # As root it installs Debian packages; otherwise it says which are missing. distribution v3 is no Debian package: it is
-# built as a Go module into .tools/bin, which git ignores.
+# built as a Go module into .tools/bin, which git ignores; so is the server in go/.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -28,6 +28,10 @@ need docker-registry docker-registry
 need skopeo skopeo
 need curl curl
 need openssl openssl
+# Without the package apache2, which is the system's service.
+need apache2 apache2-bin
+need caddy caddy
+need softhsm2-util softhsm2
 
 if [ -z "$packages" ]; then
 	step "Debian packages: there"
@@ -50,11 +54,23 @@ else
 	step "Debian packages: installed"
 fi
 
+command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
+mtls=$tools/go-mtls
+if [ -x "$mtls" ] && [ -z "$(find "$root/tests/servers/go" -newer "$mtls" -type f)" ]; then
+	step "the Go server: there"
+else
+	command -v go >/dev/null 2>&1 || fail "Go is missing. Install Go 1.25 or newer: the Go server is built with it"
+	step "the Go server: building"
+	mkdir -p "$tools"
+	(cd "$root/tests/servers/go" && GOFLAGS=-mod=mod GOWORK=off go build -o "$mtls" .) ||
+		fail "the build failed. Try by hand: cd tests/servers/go && go build"
+	step "the Go server: built"
+fi
+
 if [ -x "$tools/registry-v3" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$version" ]; then
 	step "distribution $version: there"
 	exit 0
 fi
-command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
 command -v go >/dev/null 2>&1 || fail "Go is missing. Install Go 1.25 or newer: distribution $version is built with it"
 step "distribution $version: building with $(go version | cut -d ' ' -f 3), about two minutes"
 mkdir -p "$tools"

@@ -99,6 +99,13 @@ pub enum ErrorKind {
     Credentials(String),
     /// Local: a key, a certificate or a root that cannot be used.
     Identity(String),
+    /// Local: TLS cannot be spoken with what is configured, or a signer did not sign.
+    Tls {
+        /// One sentence: what happened.
+        what: String,
+        /// One sentence: what to do about it.
+        remedy: &'static str,
+    },
     /// Registry: a Bearer challenge without a usable realm, and nothing else to use.
     Realm {
         /// The realm as text, empty where there was none.
@@ -217,7 +224,8 @@ impl Error {
             | ErrorKind::WrongKind { .. }
             | ErrorKind::Helper(_)
             | ErrorKind::Credentials(_)
-            | ErrorKind::Identity(_) => Fault::Local,
+            | ErrorKind::Identity(_)
+            | ErrorKind::Tls { .. } => Fault::Local,
             ErrorKind::Realm { .. } | ErrorKind::Refused { .. } | ErrorKind::TooManyTokens | ErrorKind::Protocol(_) => {
                 if matches!(self.hop, Some(Hop::Token | Hop::TokenRedirect)) {
                     Fault::TokenService
@@ -253,6 +261,7 @@ impl Error {
             ErrorKind::WrongKind { have } => format!("the registry wants a password and the configuration has {have}"),
             ErrorKind::Helper(text) => format!("the credential helper failed: {text}"),
             ErrorKind::Credentials(text) | ErrorKind::Identity(text) => text.clone(),
+            ErrorKind::Tls { what, .. } => what.clone(),
             ErrorKind::Realm { realm } if realm.is_empty() => "the Bearer challenge has no realm".into(),
             ErrorKind::Realm { realm } => format!("the realm {realm:?} of the Bearer challenge is no URL"),
             ErrorKind::Refused { sent, status } => format!("{sent} was sent and refused with {status}"),
@@ -303,6 +312,7 @@ impl Error {
             ErrorKind::WrongKind { .. } => "Configure user and password for this registry.".into(),
             ErrorKind::Helper(_) => "Run the helper by hand with the registry's name on its standard input.".into(),
             ErrorKind::Credentials(_) => "Correct the file, or log in to the registry again.".into(),
+            ErrorKind::Tls { remedy, .. } => (*remedy).into(),
             ErrorKind::Identity(_) => {
                 "Give a PEM certificate chain and the unencrypted PEM key that belongs to its first certificate.".into()
             }

@@ -115,7 +115,7 @@ impl Call {
         }
         match TlsClient::connect_after(&self.profile, self.skip, &self.origin, now) {
             Ok(tls) => Ok(Connection::new(Transport::Tls(Box::new(tls)))),
-            Err(error) => Err(self.error(ErrorKind::Identity(error.what()))),
+            Err(error) => Err(self.error(ErrorKind::Tls { what: error.what(), remedy: error.remedy() })),
         }
     }
 

@@ -71,8 +71,8 @@ pub(super) enum Event {
 pub(super) enum Broken {
     /// A call of the host.
     Misuse(&'static str),
-    /// The configuration of TLS, in a sentence.
-    Local(String),
+    /// The configuration of TLS: what is wrong with it, and what to do.
+    Local(String, &'static str),
     /// The transport, or the host's socket.
     Transport(Failure),
     /// The message.
@@ -182,8 +182,8 @@ impl Connection {
                     return self.fail(Broken::Misuse(what));
                 }
                 (_, Io::Failed(error)) if error.is_local() => {
-                    let what = error.what();
-                    return self.fail(Broken::Local(what));
+                    let (what, remedy) = (error.what(), error.remedy());
+                    return self.fail(Broken::Local(what, remedy));
                 }
                 (_, Io::Failed(error)) => {
                     let failure = error.failure();

@@ -44,6 +44,7 @@ pub struct Pki {
     pub tokens: PathBuf,
     /// The same, DER: `x5c`.
     pub tokens_der: Vec<u8>,
+    authority: Ca,
 }
 
 impl Pki {
@@ -69,7 +70,15 @@ impl Pki {
             wrong: pair(directory, "wrong", &client(&wrong, "buildbot-1", now)?)?,
             tokens: file(directory, "tokens.crt", certificate_pem(&tokens_der).as_bytes())?,
             tokens_der,
+            authority: ca,
         })
+    }
+
+    /// A client's certificate of the CA, PEM, for a key of which only the public half (SubjectPublicKeyInfo, DER) is
+    /// here.
+    pub fn client_for(&self, key: &[u8], label: &str) -> Result<String> {
+        let der = mint(self.authority.client_for(key, label, None, now(), HOUR, &entropy()?))?;
+        Ok(certificate_pem(&der))
     }
 }
 

@@ -246,8 +246,8 @@ impl Exchange {
                 let error = call.error(ErrorKind::Protocol(error.as_str()));
                 return if matches!(stage, Stage::Content) { self.latch(error) } else { self.gave_up(now, error) };
             }
-            Broken::Local(what) => {
-                let error = call.error(ErrorKind::Identity(what));
+            Broken::Local(what, remedy) => {
+                let error = call.error(ErrorKind::Tls { what, remedy });
                 return self.gave_up(now, error);
             }
         };
