@@ -6,7 +6,7 @@ IMAGE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint vectors
+.PHONY: help demo test lint vectors fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -18,6 +18,10 @@ demo: ## pull an image through every hop with one identity; IMAGE=reg.example/ap
 test: tests/servers/.there ## all tests, real servers included
 	cargo test --workspace --features $(FEATURES)
 	cargo run --quiet --package regauth --example vectors -- tests/vectors/*.jsonl
+	@SECONDS_EACH=30 JOBS=2 sh core/fuzz/run.sh
+
+fuzz: ## every fuzz target for SECONDS_EACH seconds, ten minutes without it
+	@SECONDS_EACH=$${SECONDS_EACH:-600} sh core/fuzz/run.sh
 
 vectors: ## the test vectors alone
 	cargo run --quiet --package regauth --example vectors -- tests/vectors/*.jsonl

@@ -61,8 +61,9 @@
 //! # Features
 //!
 //! `tls` (default): layers b and c. `ring` (default) and `aws-lc-rs`: cryptography for them; with both, ring is used
-//! unless the caller names one. `config` (default): importers of the configuration files that people have. `server`: tokens signed with ES256. `mint`: short-lived certificates. A feature adds
-//! constructors and never changes behaviour; no process-wide default is ever installed.
+//! unless the caller names one. `config` (default): importers of configuration files. `server`: guard and token issuer.
+//! `mint`: short-lived certificates. A feature adds constructors and never changes behaviour; no process-wide default is
+//! ever installed.
 //!
 //! # Errors
 //!
