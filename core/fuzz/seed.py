@@ -148,3 +148,21 @@ for path in sorted((here / "../../tests/vectors").glob("*.jsonl")):
     for row in path.read_text().splitlines():
         if row.strip():
             line(json.loads(row))
+
+# The server half: what distribution was asked, and one good input of each other kind.
+for number, row in enumerate((here / "../../tests/vectors/server/routes.jsonl").read_text().splitlines()):
+    case = json.loads(row)
+    for methods in case["said"]:
+        put("server_request", FIELD.join([text(methods.split(" ")[0]), text(case["target"]), b"", b"", b""]))
+form = b"application/x-www-form-urlencoded"
+scope = b"service=reg.example&scope=repository:a/b:pull,push"
+put("server_request", FIELD.join([b"GET", b"/token?account=u&" + scope, b"", b"Basic dTpw", b""]))
+put("server_request", FIELD.join([b"POST", b"/token", form, b"", b"grant_type=password&username=u&password=p&" + scope]))
+put("server_request", FIELD.join([b"POST", b"/token", form, b"", b"grant_type=refresh_token&refresh_token=r+repository:b:*"]))
+claims = {"iss": "https://auth.example", "sub": "s", "aud": "reg.example", "exp": 1800000300, "iat": 1800000000, "nbf": 1,
+          "jti": "j", "access": [{"type": "repository", "name": "a", "actions": ["pull"]}]}
+for more in [{}, {"cnf": {"x5t#S256": "A" * 43}}, {"access": []}, {"AUD": "x"}]:
+    put("server_token", RECORD.join([b"e30.e30.AA", json.dumps(claims | more).encode(), b""]))
+policy = b"# x\nbuilder builds/{build} pull,push\n* library/* pull\nadmin registry:catalog *\nbuilder a/** none\n"
+put("server_policy", RECORD.join([policy, b"spiffe://example.org/b/{build}", b"spiffe://example.org/b/x-1",
+                                  b"repository:builds/x-1:pull repository:library/x:pull,push registry:catalog:*"]))

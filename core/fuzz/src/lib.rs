@@ -8,6 +8,9 @@ pub mod flow;
 pub mod origin;
 pub mod reference;
 pub mod scope;
+pub mod server_policy;
+pub mod server_request;
+pub mod server_token;
 pub mod setup;
 pub mod token;
 
