@@ -17,7 +17,10 @@ usage: pull [OPTION...] [IMAGE]
 Without IMAGE: a demonstration with three servers of its own on loopback.
 
 The registry:
-  --cert FILE --key FILE     client certificate (PEM, leaf first) and its key
+  --cert FILE --key FILE     client certificate (PEM, leaf first) and its key; may be given again: the first is shown
+                             of which the server names an issuer
+  --try-pairs                the next one after TLS has refused one
+  --try-pairs-on-status      and after 403, 404 or 5xx
   --ca FILE                  more certificate authorities (PEM); may be given again
   --user NAME                user name; the password comes by
   --password-stdin             standard input
@@ -63,8 +66,11 @@ pub(crate) struct Other {
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) image: Option<Reference>,
-    pub(crate) cert: Option<PathBuf>,
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) certs: Vec<PathBuf>,
+    /// As many.
+    pub(crate) keys: Vec<PathBuf>,
+    pub(crate) try_pairs: bool,
+    pub(crate) try_pairs_on_status: bool,
     pub(crate) ca: Vec<PathBuf>,
     pub(crate) user: Option<String>,
     pub(crate) password_stdin: bool,
@@ -88,8 +94,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         match argument {
             Arg::Short('h') | Arg::Long("help") => options.help = true,
             Arg::Short('o') | Arg::Long("output") => options.output = Some(path(&mut parser)?),
-            Arg::Long("cert") => options.cert = Some(path(&mut parser)?),
-            Arg::Long("key") => options.key = Some(path(&mut parser)?),
+            Arg::Long("cert") => options.certs.push(path(&mut parser)?),
+            Arg::Long("key") => options.keys.push(path(&mut parser)?),
+            Arg::Long("try-pairs") => options.try_pairs = true,
+            Arg::Long("try-pairs-on-status") => options.try_pairs_on_status = true,
             Arg::Long("ca") => options.ca.push(path(&mut parser)?),
             Arg::Long("user") => options.user = Some(text(&mut parser)?),
             Arg::Long("password-stdin") => options.password_stdin = true,
@@ -132,8 +140,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
 
 /// What belongs together.
 fn check(options: &Options) -> Result<(), Failure> {
+    if options.certs.len() != options.keys.len() {
+        let what = format!("{} times --cert and {} times --key", options.certs.len(), options.keys.len());
+        return Err(input(format!("{what}: one is given without the other"), "Give both, in the same order."));
+    }
+    if options.certs.len() < 2 && (options.try_pairs || options.try_pairs_on_status) {
+        let what = "the next certificate is to be tried, and there are not two of them";
+        return Err(input(what, "Give --cert and --key more than once."));
+    }
     let pairs = [
-        ("--cert", &options.cert, "--key", &options.key),
         ("--token-cert", &options.token.cert, "--token-key", &options.token.key),
         ("--storage-cert", &options.storage.cert, "--storage-key", &options.storage.key),
     ];
@@ -156,7 +171,7 @@ fn check(options: &Options) -> Result<(), Failure> {
     if options.user.as_ref().is_some_and(|user| user.contains(':') || user.is_empty()) {
         return Err(input("the user name is empty or holds a colon, which Basic cannot carry", "Check --user."));
     }
-    let of_registry = options.cert.is_some() || options.user.is_some() || options.http || !options.ca.is_empty();
+    let of_registry = !options.certs.is_empty() || options.user.is_some() || options.http || !options.ca.is_empty();
     let of_others = options.token.origin.is_some() || options.storage.origin.is_some();
     if options.image.is_none() && !options.help && (of_registry || of_others) {
         return Err(input("options for a registry are given, and no image", "Name an image: registry.example/app:1."));
@@ -218,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_whole_line_is_read() {
-        let line = "--cert c --key k --ca a --ca b --user u --password-stdin --http --token-origin https://t.example/ \
+        let line = "--cert c --key k --cert d --key l --try-pairs --try-pairs-on-status --ca a --ca b --user u --password-stdin --http --token-origin https://t.example/ \
                     --token-identity --storage-origin https://s.example --storage-cert sc --storage-key sk -o out \
                     --platform linux/arm/v7 --twice --timeout 5 --explain --json reg.example/app:1";
         let options = read(line).unwrap();
@@ -226,6 +241,8 @@ mod tests {
         assert_eq!(options.token.origin.unwrap().to_string(), "https://t.example");
         assert!(options.token.identity && !options.storage.identity && options.http && options.twice);
         assert_eq!((options.ca.len(), options.timeout), (2, Some(5)));
+        assert_eq!((options.certs, options.keys), (vec!["c".into(), "d".into()], vec!["k".into(), "l".into()]));
+        assert!(options.try_pairs && options.try_pairs_on_status);
         assert_eq!(options.platform.unwrap().to_string(), "linux/arm/v7");
     }
 
@@ -236,6 +253,8 @@ mod tests {
             ("https://reg.example/app", "an image name has no scheme"),
             ("reg.example/App", "is no repository"),
             ("--cert c a", "without the other"),
+            ("--cert c --key k --cert d a", "2 times --cert and 1 times --key"),
+            ("--cert c --key k --try-pairs a", "not two of them"),
             ("--user u a", "without the other"),
             ("--user u:hunter2 --password-stdin a", "holds a colon"),
             ("--token-identity a", "not which origin"),

@@ -9,7 +9,7 @@ use regauth::{Hop, Referrer};
 
 use crate::digest::Hasher;
 use crate::failure::{Exit, Failure};
-use crate::fetch::{header, keep_some, refusal};
+use crate::fetch::{Refused, header, keep_some, refusal};
 use crate::host::{End, Host, Sink};
 use crate::layout::{Layout, Part};
 use crate::manifest::Descriptor;
@@ -39,7 +39,7 @@ pub(crate) fn fetch(
         hasher: blob.digest.hasher(),
         received: 0,
         status: 0,
-        refused: Vec::new(),
+        refused: Refused::default(),
         unfit: false,
         bar,
         stop,
@@ -95,7 +95,7 @@ struct Content<'a> {
     hasher: Hasher,
     received: u64,
     status: u16,
-    refused: Vec<u8>,
+    refused: Refused,
     /// A part came that is not the one that was asked for.
     unfit: bool,
     bar: &'a Bar,
@@ -110,7 +110,7 @@ impl Content<'_> {
     }
 
     fn refusal(&self, row: Option<&Row>) -> Failure {
-        refusal(&format!("blob {}", self.blob.digest.short()), self.status, &self.refused, row)
+        refusal(&format!("blob {}", self.blob.digest.short()), &self.refused, row)
     }
 
     fn finish(self, row: Option<&Row>) -> Result<(), Failure> {
@@ -139,7 +139,10 @@ pub(crate) fn mismatch(what: String) -> Failure {
 impl Sink for Content<'_> {
     fn head(&mut self, head: &Head) -> Result<(), Failure> {
         self.status = head.status();
-        self.refused.clear();
+        let kind = head.get("content-type").unwrap_or_default();
+        self.refused.content_type = String::from_utf8_lossy(kind).into_owned();
+        self.refused.status = self.status;
+        self.refused.body.clear();
         let range = head.get("content-range").unwrap_or_default();
         self.unfit = self.status == 206 && !range.starts_with(format!("bytes {}-", self.received).as_bytes());
         // The server does not know ranges: it begins at the start.
@@ -151,7 +154,7 @@ impl Sink for Content<'_> {
             return Err(Failure::new(Exit::Network, "another blob has failed", "See there."));
         }
         if !matches!(self.status, 200 | 206) || self.unfit {
-            keep_some(&mut self.refused, bytes);
+            keep_some(&mut self.refused.body, bytes);
             return Ok(());
         }
         let received = self.received + bytes.len() as u64;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use regauth::error::{CertificateState, Diagnosis};
+use regauth::tls::{Evidence, Shown};
 use regauth::{Error, ErrorKind, Failure as Lost, Fault, Hop, hop::Reason};
 
 /// The exit codes, which `--help` lists too.
@@ -123,20 +125,30 @@ fn todo(error: &Error) -> String {
         (ErrorKind::Network { failure: Lost::Tls, .. }, _) => {
             error.remedy().replace("use http for it", "use http for it (--http)")
         }
-        (ErrorKind::Network { failure: Lost::CertificateRequired, evidence }, _) => {
-            let none_fits = evidence.as_ref().is_some_and(|e| matches!(e.shown, regauth::tls::Shown::NoneFits(_)));
-            if none_fits {
-                "Give a certificate of an issuer that the server names.".into()
-            } else {
-                identity_option(error.hop().unwrap_or(Hop::Registry), &origin)
-            }
-        }
+        (ErrorKind::Network { evidence, .. }, _) => error.diagnosis().map_or_else(
+            || error.remedy(),
+            |found| certificate_todo(&found, evidence.as_deref(), error.hop().unwrap_or(Hop::Registry), &origin),
+        ),
         _ => error.remedy(),
     }
 }
 
+/// What to do about a client certificate.
+pub(crate) fn certificate_todo(found: &Diagnosis, evidence: Option<&Evidence>, hop: Hop, origin: &str) -> String {
+    let state = found.state;
+    // What these say has to be done at the server, or to the name that it is called by.
+    if matches!(state, CertificateState::AskedLate | CertificateState::RejectedOverHttp { status: 421 }) {
+        return found.remedy.clone();
+    }
+    match evidence.map(|evidence| &evidence.shown) {
+        Some(Shown::NoPair) => identity_option(hop, origin),
+        Some(Shown::NoneFits(_)) => "Give a certificate of an issuer that the server names.".into(),
+        _ => found.remedy.clone(),
+    }
+}
+
 /// Which options give a hop an identity.
-pub(crate) fn identity_option(hop: Hop, origin: &str) -> String {
+fn identity_option(hop: Hop, origin: &str) -> String {
     match hop {
         Hop::Token | Hop::TokenRedirect => format!(
             "Let the registry's certificate go there with --token-origin {origin} --token-identity, or give it its own \

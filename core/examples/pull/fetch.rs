@@ -1,10 +1,11 @@
 //! One request of the pull, and what its answer means.
 
+use regauth::error::{CertificateState, Diagnosis};
 use regauth::wire::{Exchange, Head};
 use regauth::{Flow, Hop};
 
-use crate::failure::{Exit, Failure};
-use crate::host::{End, Host, Sink, refused_over_http};
+use crate::failure::{Exit, Failure, certificate_todo};
+use crate::host::{End, Host, Sink};
 use crate::table::{Row, clause};
 
 /// How much of a refusal's body is looked at.
@@ -35,7 +36,10 @@ pub(crate) fn document(
         End::Whole(_) if sink.status == 200 => {
             Ok(Document { bytes: sink.bytes, content_type: sink.content_type, digest: sink.digest })
         }
-        End::Whole(row) => Err(refusal(what, sink.status, &sink.bytes, row.as_deref())),
+        End::Whole(row) => {
+            let Whole { status, content_type, bytes, .. } = sink;
+            Err(refusal(what, &Refused { status, content_type, body: bytes }, row.as_deref()))
+        }
     }
 }
 
@@ -84,14 +88,34 @@ pub(crate) fn keep_some(kept: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// An answer other than the one that was hoped for.
-pub(crate) fn refusal(wanted: &str, status: u16, body: &[u8], row: Option<&Row>) -> Failure {
-    let body = String::from_utf8_lossy(body);
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    /// The beginning of its body.
+    pub(crate) body: Vec<u8>,
+}
+
+/// What that answer means.
+pub(crate) fn refusal(wanted: &str, refused: &Refused, row: Option<&Row>) -> Failure {
+    let (status, body) = (refused.status, String::from_utf8_lossy(&refused.body));
     let hop = row.map_or(Hop::Registry, |row| row.hop);
     let place = row.map(|row| format!(" ({} at {})", row.hop, row.origin)).unwrap_or_default();
-    let certificates = row.and_then(clause).map(|text| format!("; {text}")).unwrap_or_default();
-    if let Some((what, todo)) = refused_over_http(status, &body, hop, row) {
-        return Failure::new(Exit::Refused, format!("{what}{place}{certificates}"), todo);
+    if status == 400 && body.contains("The plain HTTP request was sent to HTTPS port") {
+        let what = format!("the server speaks https on this port{place}");
+        return Failure::new(Exit::Refused, what, "Leave out --http.");
     }
+    let found = row.and_then(|row| {
+        let kind = Some(refused.content_type.as_bytes()).filter(|kind| !kind.is_empty());
+        let found =
+            Diagnosis::of_answer(status, kind, &refused.body, row.configured.as_deref(), row.evidence.as_ref())?;
+        (found.state != CertificateState::NotAsked).then_some((found, row))
+    });
+    if let Some((found, row)) = found {
+        let todo = certificate_todo(&found, row.evidence.as_ref(), hop, &row.origin);
+        return Failure::new(Exit::Refused, format!("{}{place}", found.what), todo);
+    }
+    let certificates = row.and_then(clause).map(|text| format!("; {text}")).unwrap_or_default();
     let said = said(&body).map(|said| format!(": {said}")).unwrap_or_default();
     let what = format!("{wanted} was answered with {status}{said}{place}");
     let authorized = row.is_some_and(|row| row.authorization.is_some());
@@ -105,7 +129,7 @@ pub(crate) fn refusal(wanted: &str, status: u16, body: &[u8], row: Option<&Row>)
         _ => "Check what the log of the server that the registry redirects to says about this request.",
     };
     // Certificates matter to these; a 404 has other causes.
-    let certificates = if matches!(status, 400 | 401 | 403 | 421) { certificates } else { String::new() };
+    let certificates = if matches!(status, 400 | 401 | 403) { certificates } else { String::new() };
     Failure::new(Exit::Refused, format!("{what}{certificates}"), todo)
 }
 
@@ -141,7 +165,6 @@ mod tests {
             origin: "https://reg.example".into(),
             path: "/v2/".into(),
             configured: configured.map(str::to_string),
-            flaw: None,
             evidence: Some(evidence),
             authorization: None,
             reused: false,
@@ -153,20 +176,27 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_the_certificates_have_to_do_with_it() {
-        let nginx = b"<center>No required SSL certificate was sent</center>";
-        let missing = refusal("the manifest", 400, nginx, Some(&row(Hop::Registry, Shown::NoPair, None)));
+        let nginx = |body: &str| Refused { status: 400, content_type: "text/html".into(), body: body.into() };
+        let page = nginx("<center>No required SSL certificate was sent</center>");
+        let missing = refusal("the manifest", &page, Some(&row(Hop::Registry, Shown::NoPair, None)));
         assert_eq!(
             missing.to_string(),
-            "the server requires a client certificate, and says so with 400 (registry at https://reg.example); the \
-             server asked for a client certificate issued by CN=build CA, and none is configured for it. Give a client \
-             certificate and its key with --cert FILE --key FILE."
+            "the server requires a client certificate and says so with 400; it asked for one issued by CN=build CA; none \
+             is configured for it (registry at https://reg.example). Give a client certificate and its key with --cert \
+             FILE --key FILE."
         );
-        let storage = refusal("a blob", 400, nginx, Some(&row(Hop::Redirect, Shown::NoPair, None)));
+        let storage = refusal("a blob", &page, Some(&row(Hop::Redirect, Shown::NoPair, None)));
         assert!(storage.todo.contains("--storage-origin https://reg.example"), "{storage}");
-        let unasked = refusal("x", 403, b"", Some(&row(Hop::Registry, Shown::NotAsked, Some("me.crt"))));
+        let status = |status| Refused { status, ..Refused::default() };
+        let unasked = refusal("x", &status(403), Some(&row(Hop::Registry, Shown::NotAsked, Some("me.crt"))));
         assert!(unasked.what.contains("me.crt is configured and the server did not ask"), "{unasked}");
-        let none = refusal("x", 404, b"", Some(&row(Hop::Registry, Shown::NoPair, None)));
+        let none = refusal("x", &status(404), Some(&row(Hop::Registry, Shown::NoPair, None)));
         assert!(!none.what.contains("certificate"), "{none}");
+        let apache = b"Reason: Cannot perform Post-Handshake Authentication.".to_vec();
+        let path = Refused { body: apache, ..status(403) };
+        let late = refusal("x", &path, Some(&row(Hop::Registry, Shown::NotAsked, Some("me.crt"))));
+        assert!(late.what.contains("which cannot be done (registry at"), "{late}");
+        assert!(late.todo.contains("for the whole host, not for a path"), "{late}");
     }
 
     #[test]

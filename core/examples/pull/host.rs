@@ -7,15 +7,14 @@ use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
-use regauth::tls::Shown;
+use regauth::error::CertificateState;
 use regauth::wire::{Do, Exchange, Head, Sent};
-use regauth::{Agent, ErrorKind as Kind, Failure as Lost, Hop, Origin, Time};
+use regauth::{Agent, ErrorKind as Kind, Failure as Lost, Origin, Time};
 
-use crate::failure::{Failure, identity_option};
+use crate::failure::{Failure, certificate_todo};
 use crate::net;
 use crate::pool::{Pool, Socket, Turn};
 use crate::proxy::Proxies;
-use crate::setup::Flaws;
 use crate::table::{Row, clause};
 
 /// For the head of an answer, token request and redirects included, however slowly its bytes come.
@@ -26,7 +25,6 @@ pub(crate) struct Host {
     pub(crate) agent: Agent,
     pub(crate) timeout: Duration,
     pub(crate) explain: bool,
-    flaws: Flaws,
     proxies: Proxies,
     pool: Pool,
     rows: Mutex<Vec<Row>>,
@@ -64,12 +62,11 @@ impl Wake for Unpark {
 }
 
 impl Host {
-    pub(crate) fn new(agent: Agent, flaws: Flaws, proxies: Proxies, timeout: Duration, explain: bool) -> Self {
+    pub(crate) fn new(agent: Agent, proxies: Proxies, timeout: Duration, explain: bool) -> Self {
         Self {
             agent,
             timeout,
             explain,
-            flaws,
             proxies,
             pool: Pool::default(),
             rows: Mutex::default(),
@@ -119,7 +116,6 @@ impl Host {
             origin: sent.url.origin().to_string(),
             path: sent.url.path().to_string(),
             configured: sent.identity.clone(),
-            flaw: sent.identity.as_ref().and_then(|label| self.flaws.get(label).cloned()),
             evidence: sent.evidence.clone(),
             authorization: sent.authorization,
             reused: sent.reused,
@@ -223,50 +219,16 @@ fn keep(exchange: &mut Exchange, socket: Option<Socket<'_>>) {
     }
 }
 
-/// The error, with what the connection says about certificates where a server refused over HTTP.
+/// The error, with what the connection says about certificates where a token service refused.
 fn explained(error: &regauth::Error, detail: Option<String>, last: Option<&Row>) -> Failure {
     let row = last.filter(|row| error.origin().map(Origin::to_string).as_deref() == Some(&row.origin));
     let mut failure = Failure::of(error, detail.as_deref());
-    if let (Kind::Network { failure: Lost::CertificateRejected, .. }, Some(flaw)) =
-        (error.kind(), row.and_then(|row| row.flaw.as_ref()))
-    {
-        failure.what = format!("{}; {flaw}", failure.what);
-    }
-    let (Kind::TokenRefused { .. }, Some(row)) = (error.kind(), row) else { return failure };
-    let Some(text) = clause(row) else { return failure };
-    if row.authorization.is_none() || !matches!(row.status, Some(401)) {
-        failure.what = format!("{}; {text}", failure.what);
-    }
-    let shown = row.evidence.as_ref().map(|evidence| &evidence.shown);
-    if matches!(row.status, Some(400 | 403 | 421 | 495 | 496)) && matches!(shown, Some(Shown::NoPair)) {
-        failure.todo = identity_option(row.hop, &row.origin);
+    let (Kind::TokenRefused { certificates, .. }, Some(row)) = (error.kind(), row) else { return failure };
+    match certificates {
+        Some(found) if found.state == CertificateState::NotAsked => {}
+        Some(found) => failure.todo = certificate_todo(found, row.evidence.as_ref(), row.hop, &row.origin),
+        None if row.authorization.is_some() && row.status == Some(401) => {}
+        None => failure.what.extend(clause(row).map(|text| format!("; {text}"))),
     }
     failure
-}
-
-/// Whether the server refused over HTTP what belongs to TLS. nginx answers 400 with a text, or 495 and 496; Apache 403
-/// and Caddy 421 where a certificate is missing. Gives the sentence and what to do.
-pub(crate) fn refused_over_http(status: u16, body: &str, hop: Hop, row: Option<&Row>) -> Option<(String, String)> {
-    let shown = row.and_then(|row| row.evidence.as_ref()).map(|evidence| &evidence.shown);
-    let missing = status == 496 || (status == 400 && body.contains("No required SSL certificate was sent"));
-    let refused = status == 495 || (status == 400 && body.contains("The SSL certificate error"));
-    let perhaps = matches!(status, 403 | 421) && matches!(shown, Some(Shown::NoPair | Shown::NoneFits(_)));
-    if status == 400 && body.contains("The plain HTTP request was sent to HTTPS port") {
-        return Some(("the server speaks https on this port".into(), "Leave out --http.".into()));
-    }
-    if missing || perhaps {
-        let todo = match shown {
-            Some(Shown::NoneFits(_)) => "Give a certificate of an issuer that the server names.".to_string(),
-            _ => identity_option(hop, row.map_or("ORIGIN", |row| &row.origin)),
-        };
-        return Some((format!("the server requires a client certificate, and says so with {status}"), todo));
-    }
-    if refused {
-        let todo = match row.and_then(|row| row.flaw.as_ref()) {
-            Some(_) => "Renew the certificate, or check this machine's clock.",
-            None => "Check that the server trusts its issuer and that it has not expired.",
-        };
-        return Some((format!("the server refused the client certificate, and says so with {status}"), todo.into()));
-    }
-    None
 }

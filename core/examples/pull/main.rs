@@ -45,7 +45,6 @@ use platform::Platform;
 use progress::Progress;
 use proxy::Proxies;
 use pull::{Image, Pulled, pull};
-use setup::Flaws;
 
 /// Seconds without a byte after which a connection counts as broken.
 const TIMEOUT: u64 = 30;
@@ -67,8 +66,8 @@ fn run() -> Result<(), Failure> {
     }
     let Some(name) = &options.image else { return demonstrate(&options) };
     let registry = setup::origin(&options, name)?;
-    let (config, flaws) = setup::config(&options, &registry)?;
-    let host = host(&options, config, flaws, Proxies::new(|name| std::env::var(name).ok())?)?;
+    let config = setup::config(&options, &registry)?;
+    let host = host(&options, config, Proxies::new(|name| std::env::var(name).ok())?)?;
     let pulled = pull_all(&options, &host, &registry, name)?;
     let done = format!("{name} is {}, {} blobs, {} bytes", pulled.manifest.digest, pulled.blobs, pulled.bytes);
     if options.json { note(&done) } else { say(&format!("{done}\n")) }
@@ -76,7 +75,7 @@ fn run() -> Result<(), Failure> {
 
 fn demonstrate(options: &Options) -> Result<(), Failure> {
     let demo = Demo::start()?;
-    let host = host(options, demo.config.clone(), Flaws::new(), Proxies::default())?;
+    let host = host(options, demo.config.clone(), Proxies::default())?;
     if !options.json {
         say(&format!("{}\n", demo.legend()))?;
     }
@@ -85,10 +84,10 @@ fn demonstrate(options: &Options) -> Result<(), Failure> {
     if options.json { note(&verdict) } else { say(&format!("{verdict}\n")) }
 }
 
-fn host(options: &Options, config: Config, flaws: Flaws, proxies: Proxies) -> Result<Host, Failure> {
+fn host(options: &Options, config: Config, proxies: Proxies) -> Result<Host, Failure> {
     let agent = Agent::new(config).map_err(|error| Failure::of(&error, None))?;
     let timeout = Duration::from_secs(options.timeout.unwrap_or(TIMEOUT));
-    Ok(Host::new(agent, flaws, proxies, timeout, options.explain))
+    Ok(Host::new(agent, proxies, timeout, options.explain))
 }
 
 /// Pulls, and shows the table whatever comes of it.

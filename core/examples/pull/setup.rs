@@ -3,7 +3,6 @@
 //! This is the place for configuration files (Docker's `certs.d`, `hosts.toml` and so on): an importer gives hosts, pairs
 //! and credentials, which are added to the same [`Config`] before the options, so that an option wins.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Read as _};
@@ -11,11 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use regauth::tls::{IdentityFlaw, Roots};
-use regauth::{Config, Credentials, Host, Identity, Origin, Pair, PairKind, Reference, Secret, Time};
+use regauth::{Config, Credentials, Host, Identity, Origin, Pair, PairKind, Reference, Secret};
 
 use crate::args::{Options, Other};
 use crate::failure::{Exit, Failure};
-use crate::host::now;
 
 /// Where systems keep their certificate authorities as one file: Debian, Fedora, SUSE, Alpine and the BSDs.
 const BUNDLES: [&str; 6] = [
@@ -30,9 +28,6 @@ const BUNDLES: [&str; 6] = [
 /// A longer password is a mistake: some other file came by standard input.
 const MAX_PASSWORD: u64 = 64 * 1024;
 
-/// What is known to be wrong with an identity, by its label.
-pub(crate) type Flaws = HashMap<String, String>;
-
 /// The origin of the registry's API.
 pub(crate) fn origin(options: &Options, image: &Reference) -> Result<Origin, Failure> {
     if !options.http {
@@ -42,9 +37,9 @@ pub(crate) fn origin(options: &Options, image: &Reference) -> Result<Origin, Fai
         .map_err(|flaw| Failure::new(Exit::Input, format!("the registry's name {flaw}"), "Name host and port."))
 }
 
-/// The whole configuration, and what is wrong with it that only a server can mind.
-pub(crate) fn config(options: &Options, registry: &Origin) -> Result<(Config, Flaws), Failure> {
-    let (mut config, mut flaws) = (Config::default(), Flaws::new());
+/// The whole configuration.
+pub(crate) fn config(options: &Options, registry: &Origin) -> Result<Config, Failure> {
+    let mut config = Config::default();
     let mut roots = Roots::default();
     for path in &options.ca {
         let pem = read(path)?;
@@ -57,65 +52,45 @@ pub(crate) fn config(options: &Options, registry: &Origin) -> Result<(Config, Fl
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     roots.pem.extend(system_roots(variable("SSL_CERT_FILE"), variable("SSL_CERT_DIR")));
     config.roots(roots);
-    if options.cert.is_some() {
-        let identity = identity(options.cert.as_deref(), options.key.as_deref(), &mut flaws)?;
-        config.host(registry.clone(), host(identity));
+    if !options.certs.is_empty() {
+        let mut host = Host::default();
+        let pairs = options.certs.iter().zip(&options.keys);
+        host.identities = pairs.map(|(cert, key)| identity(cert, key)).collect::<Result<_, _>>()?;
+        (host.try_pairs, host.try_pairs_on_status) = (options.try_pairs, options.try_pairs_on_status);
+        config.host(registry.clone(), host);
     }
     for (kind, other) in [(PairKind::Token, &options.token), (PairKind::Storage, &options.storage)] {
-        pair(&mut config, registry, kind, other, &mut flaws)?;
+        pair(&mut config, registry, kind, other)?;
     }
     if let Some(user) = &options.user {
         let password = password(std::io::stdin().lock())?;
         config.credentials(registry.clone(), Credentials::Basic { user: user.clone(), password });
     }
-    Ok((config, flaws))
+    Ok(config)
 }
 
-fn pair(
-    config: &mut Config,
-    registry: &Origin,
-    kind: PairKind,
-    other: &Other,
-    flaws: &mut Flaws,
-) -> Result<(), Failure> {
+fn pair(config: &mut Config, registry: &Origin, kind: PairKind, other: &Other) -> Result<(), Failure> {
     let Some(origin) = &other.origin else { return Ok(()) };
-    if other.cert.is_some() {
-        config.host(origin.clone(), host(identity(other.cert.as_deref(), other.key.as_deref(), flaws)?));
+    if let (Some(cert), Some(key)) = (&other.cert, &other.key) {
+        let mut host = Host::default();
+        host.identities.push(identity(cert, key)?);
+        config.host(origin.clone(), host);
     }
     config.pair(Pair::new(registry.clone(), kind, origin.clone()).identity(other.identity).local(other.local));
     Ok(())
 }
 
-fn host(identity: Option<Identity>) -> Host {
-    let mut host = Host::default();
-    host.identities.extend(identity);
-    host
-}
-
 /// The certificate's path is its name in every message.
-fn identity(cert: Option<&Path>, key: Option<&Path>, flaws: &mut Flaws) -> Result<Option<Identity>, Failure> {
-    let (Some(cert), Some(key)) = (cert, key) else { return Ok(None) };
+fn identity(cert: &Path, key: &Path) -> Result<Identity, Failure> {
     let (chain, secret) = (read(cert)?, Secret::from(read(key)?));
-    let made = Identity::from_pem(cert.display().to_string(), &chain, secret.expose()).map_err(|mut error| {
+    Identity::from_pem(cert.display().to_string(), &chain, secret.expose()).map_err(|mut error| {
         use IdentityFlaw::{EncryptedKey, Key, KeyMismatch, NoKey, UnsupportedKey};
         if matches!(error.flaw, NoKey | EncryptedKey | Key | UnsupportedKey(_) | KeyMismatch { .. }) {
             error.label = key.display().to_string();
         }
-        Failure::new(Exit::Input, error.what(), error.remedy())
-    })?;
-    flaws.extend(flaw(&made, now()).map(|flaw| (made.label().to_string(), flaw)));
-    Ok(Some(made))
-}
-
-/// Why a server may refuse it. It is sent all the same: this machine's clock may be the one that is wrong.
-fn flaw(identity: &Identity, now: Time) -> Option<String> {
-    let hours = |millis: u64| format!("{} h", millis / 3_600_000);
-    match (identity.not_before(), identity.not_after()) {
-        (_, Some(end)) if end < now => Some(format!("it has expired {} ago", hours(now.since(end)))),
-        (Some(begin), _) if begin > now => Some(format!("it is valid only in {}", hours(begin.since(now)))),
-        _ if !identity.allows_client_auth() => Some("its extended key usage does not allow clients".into()),
-        _ => None,
-    }
+        let todo = error.remedy().replace("-in KEY", &format!("-in {}", key.display()));
+        Failure::new(Exit::Input, error.what(), todo)
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -17,8 +17,6 @@ pub(crate) struct Row {
     pub(crate) path: String,
     /// The identity of the profile.
     pub(crate) configured: Option<String>,
-    /// What is known to be wrong with it: it has ended.
-    pub(crate) flaw: Option<String>,
     pub(crate) evidence: Option<Evidence>,
     /// The scheme of its Authorization.
     pub(crate) authorization: Option<&'static str>,
@@ -137,7 +135,7 @@ fn brief(path: &str) -> String {
 /// was sent. `None` where there is nothing to say.
 pub(crate) fn clause(row: &Row) -> Option<String> {
     let (evidence, configured) = (row.evidence.as_ref()?, row.configured.as_deref());
-    let flaw = row.flaw.as_ref().map(|flaw| format!(", and {flaw}")).unwrap_or_default();
+    let flaw = evidence.flaw.map(|flaw| format!(", and {flaw}")).unwrap_or_default();
     let issuers = match evidence.hints.as_slice() {
         [] => "the server asked for a client certificate".to_string(),
         [one] => format!("the server asked for a client certificate issued by {one}"),

@@ -17,14 +17,13 @@ use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::proxy::Proxies;
 use crate::pull::{Image, Pulled, pull};
-use crate::setup::Flaws;
 use crate::table::Row;
 use crate::testing::directory;
 
 /// A pull from the demonstration; its rows too.
 fn from(demo: &Demo, proxies: Proxies, pulls: u32) -> (Result<Pulled, Failure>, Vec<Row>) {
     let agent = Agent::new(demo.config.clone()).unwrap();
-    let host = Host::new(agent, Flaws::new(), proxies, Duration::from_secs(20), false);
+    let host = Host::new(agent, proxies, Duration::from_secs(20), false);
     let image = Image { origin: &demo.registry, name: &demo.name, platform: Platform::here() };
     let directory = directory("pull");
     let layout = Layout::create(&directory.join("out")).unwrap();

@@ -29,6 +29,9 @@ pub(crate) enum Line {
     Answer {
         status: u16,
     },
+    NotAsked {
+        label: String,
+    },
     Challenge {
         scheme: &'static str,
         realm: Option<Url>,
@@ -123,6 +126,7 @@ impl fmt::Display for Line {
                 provenance.as_ref().map_or(Ok(()), |provenance| write!(f, " | host entry of {provenance}"))
             }
             Self::Answer { status } => write!(f, "  answer {status}"),
+            Self::NotAsked { label } => write!(f, "  the server did not ask for a certificate: {label} was not shown"),
             Self::Challenge { scheme, realm: Some(realm), scopes } => {
                 write!(f, "  challenge {scheme}, realm {}, {}", realm.redacted(), list(scopes))
             }

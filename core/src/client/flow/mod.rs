@@ -256,6 +256,9 @@ impl Flow {
             return self.misuse("answer() without a request to send");
         };
         self.trace.add(Line::Answer { status: answer.status });
+        if let (Some(label), Some(Evidence { shown: Shown::NotAsked, .. })) = (&out.identity, answer.tls) {
+            self.trace.add(Line::NotAsked { label: label.clone() });
+        }
         let result =
             if out.hop.is_token() { self.token_answer(now, &answer) } else { self.registry_answer(now, &answer) };
         if let Err(error) = result {
