@@ -95,9 +95,15 @@ impl Agent {
     /// needs to be asked: a token in the cache that is not about to run out. False: make a flow. Without an allocation
     /// for a URL in normal form and a plain request to a repository.
     pub fn authorize(&self, now: Time, method: &str, url: &str, out: &mut Vec<u8>) -> bool {
-        let Some((origin, target)) = split(url) else { return false };
+        self.authorize_with(now, method, url, |value| out.extend_from_slice(value)).is_some()
+    }
+
+    /// The same for a host with memory of its own: `copy` is called with the value, and what it gives comes back. The
+    /// agent is locked meanwhile, so it copies and does nothing else.
+    pub fn authorize_with<R>(&self, now: Time, method: &str, url: &str, copy: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let (origin, target) = split(url)?;
         let mut shared = self.shared();
-        let Some(registry) = shared.registries.get_mut(origin) else { return false };
+        let registry = shared.registries.get_mut(origin)?;
         let path =
             memchr::memchr2(b'?', b'#', target.as_bytes()).map_or(target, |end| target.get(..end).unwrap_or(target));
         let plain = scope::plain(method, path);
@@ -106,15 +112,14 @@ impl Agent {
             let name = plain.map(|(name, _)| name).or_else(|| scope::repository(needed.as_deref()?));
             self.warm(registry, name)
         });
-        let Some(table) = place.and_then(|place| registry.tables.get(place)) else { return false };
+        let table = registry.tables.get(place?)?;
         let found = match plain {
             Some((name, actions)) => table.find_plain(now, name, actions),
             None => needed.as_ref().and_then(|needed| table.find(now, needed)),
         };
-        let Some(token) = found.filter(|token| !token.is_late(now)) else { return false };
+        let token = found.filter(|token| !token.is_late(now))?;
         token.mark_used();
-        out.extend_from_slice(token.header.expose());
-        true
+        Some(copy(token.header.expose()))
     }
 
     /// The table for what is configured and remembered now. The caller holds the lock on what is shared, so that a

@@ -212,10 +212,11 @@ impl Connection {
         self.transport.filled(n);
     }
 
-    pub(super) fn wrote(&mut self, n: usize) {
+    /// False: so much was not there to be written.
+    pub(super) fn wrote(&mut self, n: usize) -> bool {
         self.blocked = false;
         self.written |= n > 0;
-        self.transport.wrote(n);
+        self.transport.wrote(n)
     }
 
     /// Content that was lent is done with. False: so much was not lent.

@@ -67,12 +67,17 @@ impl Plain {
         self.start = self.start.saturating_add(n).min(self.end);
     }
 
-    pub(super) fn wrote(&mut self, n: usize) {
-        self.written = self.written.saturating_add(n).min(self.outgoing.len());
+    /// False: so much was not there to be written.
+    pub(super) fn wrote(&mut self, n: usize) -> bool {
+        if n > self.pending().len() {
+            return false;
+        }
+        self.written += n;
         if self.written == self.outgoing.len() {
             self.outgoing.clear();
             self.written = 0;
         }
+        true
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> usize {

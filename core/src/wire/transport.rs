@@ -57,9 +57,13 @@ impl Transport {
         }
     }
 
-    pub(super) fn wrote(&mut self, n: usize) {
+    /// False: so much was not there to be written. With TLS the connection fails by itself.
+    pub(super) fn wrote(&mut self, n: usize) -> bool {
         match self {
-            Self::Tls(tls) => tls.wrote(n),
+            Self::Tls(tls) => {
+                tls.wrote(n);
+                true
+            }
             Self::Plain(plain) => plain.wrote(n),
         }
     }
