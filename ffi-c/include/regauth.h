@@ -1,0 +1,2354 @@
+/*
+ * regauth: registry authentication without I/O.
+ *
+ * One identity for every hop between a builder and an OCI registry: registry call, token call, redirect and upload.
+ * The library never opens a socket, reads a file, a clock or the environment, and starts no thread.
+ *
+ *   layer a  regauth_agent, regauth_flow: HTTP messages, for hosts with an HTTP client of their own
+ *   layer b  regauth_tls: TLS, bytes in and bytes out
+ *   layer c  regauth_exchange: a flow over sockets that the host gives
+ *
+ * These rules hold for every function:
+ *
+ * 1. Input is a pointer and a length, and needs no zero byte. It is read during the call and copied where it is kept.
+ *    A NULL pointer with the length 0 is empty. Text is UTF-8. REGAUTH_STR("..") gives both for a C string.
+ * 2. A function that can fail gives a regauth_status. A pointer that is NULL and must not be gives REGAUTH_NULL, and
+ *    nothing happened. What goes out by pointer is written on REGAUTH_OK only; the length that belongs to a buffer on
+ *    REGAUTH_SPACE too.
+ * 3. A struct begins with struct_size, set by the caller to its sizeof; other fields of one that is given start as 0.
+ *    So fields can be added: what an older library does not know has to be 0, and what an older program does not know
+ *    is not written.
+ * 4. Bytes in a struct that came out (regauth_bytes) are lent by the object: they live until the next call on it that
+ *    takes it without const, or until it is freed. They do not end with a zero byte.
+ * 5. Threads. Shared objects (agent, identity, profile, referrer, reference) may be used by any number of threads at
+ *    once. All others may go from thread to thread and take one call at a time; a second one at the same moment, or
+ *    from inside of a callback, is REGAUTH_MISUSE.
+ * 6. Callbacks (wake, sign, drop) may come from any thread and must not call the library. They must return: no longjmp,
+ *    no C++ exception.
+ * 7. Errors. REGAUTH_FAILED: the object keeps an error, given by its error function; functions without an object give
+ *    one out, to be freed with regauth_error_free. No text holds a secret. There is no last error of a thread.
+ * 8. A defect of the library is REGAUTH_PANIC; the object is then of no more use than to be freed.
+ * 9. A *_free function takes NULL. What was counted by a *_retain function is freed as often.
+ */
+
+
+#ifndef REGAUTH_H
+#define REGAUTH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The length of a C string, 0 for NULL. */
+static inline size_t regauth_length(const char *text) {
+  return text ? strlen(text) : 0;
+}
+
+/* A C string and its length, as two arguments. */
+#define REGAUTH_STR(text) (text), regauth_length(text)
+
+/**
+ * The number of this ABI, also in the soname. Additions keep it, changes raise it.
+ */
+#define REGAUTH_ABI 1
+
+/**
+ * The registry API, as the caller asked.
+ */
+#define REGAUTH_HOP_REGISTRY 1
+
+/**
+ * The token endpoint that the registry's challenge names.
+ */
+#define REGAUTH_HOP_TOKEN 2
+
+/**
+ * A redirect of a registry request.
+ */
+#define REGAUTH_HOP_REDIRECT 3
+
+/**
+ * The location of an upload session.
+ */
+#define REGAUTH_HOP_UPLOAD 4
+
+/**
+ * A layer URL that a manifest names.
+ */
+#define REGAUTH_HOP_LAYER 5
+
+/**
+ * A redirect of a token request.
+ */
+#define REGAUTH_HOP_TOKEN_REDIRECT 6
+
+/**
+ * The caller or its configuration.
+ */
+#define REGAUTH_FAULT_LOCAL 1
+
+/**
+ * The registry's answer.
+ */
+#define REGAUTH_FAULT_REGISTRY 2
+
+/**
+ * The token service's answer.
+ */
+#define REGAUTH_FAULT_TOKEN_SERVICE 3
+
+/**
+ * The connection: no answer came.
+ */
+#define REGAUTH_FAULT_NETWORK 4
+
+/**
+ * The hop policy refused before anything was sent.
+ */
+#define REGAUTH_FAULT_POLICY 5
+
+/**
+ * No connection: refused, no route, no name.
+ */
+#define REGAUTH_FAILURE_CONNECT 1
+
+/**
+ * No answer within the host's limit.
+ */
+#define REGAUTH_FAILURE_TIMEOUT 2
+
+/**
+ * Reset, or closed before the answer was whole.
+ */
+#define REGAUTH_FAILURE_RESET 3
+
+/**
+ * The server's certificate was not accepted here.
+ */
+#define REGAUTH_FAILURE_SERVER_CERTIFICATE 4
+
+/**
+ * The server requires a client certificate and got none.
+ */
+#define REGAUTH_FAILURE_CERTIFICATE_REQUIRED 5
+
+/**
+ * The server refused the client certificate that was shown, or the handshake.
+ */
+#define REGAUTH_FAILURE_CERTIFICATE_REJECTED 6
+
+/**
+ * Any other TLS error.
+ */
+#define REGAUTH_FAILURE_TLS 7
+
+/**
+ * Every address of the host was refused by the dial function.
+ */
+#define REGAUTH_FAILURE_ADDRESS_REFUSED 8
+
+/**
+ * Another flow fetches this token, or these credentials.
+ */
+#define REGAUTH_WAIT_TOKEN 1
+
+/**
+ * A fresh token was refused: the clocks may differ.
+ */
+#define REGAUTH_WAIT_SKEW 2
+
+/**
+ * The token service named a time.
+ */
+#define REGAUTH_WAIT_RETRY_AFTER 3
+
+/**
+ * The token service could not be reached twice.
+ */
+#define REGAUTH_WAIT_BACK_OFF 4
+
+/**
+ * The registry's credentials may go to this token endpoint.
+ */
+#define REGAUTH_PAIR_TOKEN 1
+
+/**
+ * The registry may redirect to this storage.
+ */
+#define REGAUTH_PAIR_STORAGE 2
+
+/**
+ * An error that is none of these.
+ */
+#define REGAUTH_ERROR_OTHER 0
+
+/**
+ * Local: a call that does not fit the step that was asked for.
+ */
+#define REGAUTH_ERROR_MISUSE 1
+
+/**
+ * Local: a URL.
+ */
+#define REGAUTH_ERROR_URL 2
+
+/**
+ * Local: a method that is no HTTP token.
+ */
+#define REGAUTH_ERROR_METHOD 3
+
+/**
+ * Local: a header field that cannot be sent, or that is not for the configuration to set.
+ */
+#define REGAUTH_ERROR_HEADER 4
+
+/**
+ * Local: a user name with a colon.
+ */
+#define REGAUTH_ERROR_USER_COLON 5
+
+/**
+ * Local: a user without a password, facing Basic.
+ */
+#define REGAUTH_ERROR_NO_PASSWORD 6
+
+/**
+ * Local: credentials of a kind that this registry has no use for.
+ */
+#define REGAUTH_ERROR_WRONG_KIND 7
+
+/**
+ * Local: the credential helper failed.
+ */
+#define REGAUTH_ERROR_HELPER 8
+
+/**
+ * Local: a key, a certificate or a root that cannot be used.
+ */
+#define REGAUTH_ERROR_IDENTITY 9
+
+/**
+ * Registry: a Bearer challenge without a usable realm.
+ */
+#define REGAUTH_ERROR_REALM 10
+
+/**
+ * Registry: the credentials or the token that were sent are refused.
+ */
+#define REGAUTH_ERROR_REFUSED 11
+
+/**
+ * Registry: five tokens, and none was accepted.
+ */
+#define REGAUTH_ERROR_TOO_MANY_TOKENS 12
+
+/**
+ * Registry: an answer that is not HTTP, or breaks a limit.
+ */
+#define REGAUTH_ERROR_PROTOCOL 13
+
+/**
+ * Token service: a refusal.
+ */
+#define REGAUTH_ERROR_TOKEN_REFUSED 14
+
+/**
+ * Token service: come back later.
+ */
+#define REGAUTH_ERROR_TOKEN_LATER 15
+
+/**
+ * Token service: a 200 that holds no token.
+ */
+#define REGAUTH_ERROR_TOKEN_MALFORMED 16
+
+/**
+ * Token service: a redirect without a Location.
+ */
+#define REGAUTH_ERROR_TOKEN_NOWHERE 17
+
+/**
+ * Network: no answer came.
+ */
+#define REGAUTH_ERROR_NETWORK 18
+
+/**
+ * Policy: always refused.
+ */
+#define REGAUTH_ERROR_DENIED 19
+
+/**
+ * Policy: refused until the configuration allows it.
+ */
+#define REGAUTH_ERROR_ASK 20
+
+/**
+ * Policy: an address, or every address that was tried.
+ */
+#define REGAUTH_ERROR_ADDRESS 21
+
+/**
+ * Local: a reference, a text that is no image name.
+ */
+#define REGAUTH_ERROR_REFERENCE 22
+
+/**
+ * Network or local: a TLS connection of layer b.
+ */
+#define REGAUTH_ERROR_TLS 23
+
+/**
+ * Local: a header field of the application that is not its to set, or cannot be sent.
+ */
+#define REGAUTH_ERROR_FIELD 24
+
+/**
+ * Local: the request has to be sent again and its body cannot be read twice.
+ */
+#define REGAUTH_ERROR_BODY_GONE 25
+
+/**
+ * The server did not ask for a client certificate.
+ */
+#define REGAUTH_SHOWN_NOT_ASKED 0
+
+/**
+ * It asked, and none is configured.
+ */
+#define REGAUTH_SHOWN_NO_PAIR 1
+
+/**
+ * It asked, and none fits; `lines` has one line for each, with the reason.
+ */
+#define REGAUTH_SHOWN_NONE_FITS 2
+
+/**
+ * It asked and was shown one; `lines` are its label and the issuer of its leaf.
+ */
+#define REGAUTH_SHOWN_PAIR 3
+
+/**
+ * TLS 1.2.
+ */
+#define REGAUTH_TLS_1_2 1
+
+/**
+ * TLS 1.3.
+ */
+#define REGAUTH_TLS_1_3 2
+
+/**
+ * The session was resumed, so that the server saw the certificate of its first handshake.
+ */
+#define REGAUTH_EVIDENCE_RESUMED 1
+
+/**
+ * The handshake came to its end on this side.
+ */
+#define REGAUTH_EVIDENCE_FINISHED 2
+
+/**
+ * Application data came from the server: only then the identity was accepted.
+ */
+#define REGAUTH_EVIDENCE_ACCEPTED 4
+
+/**
+ * The server asked for a certificate after the handshake.
+ */
+#define REGAUTH_EVIDENCE_LATE 8
+
+/**
+ * Show the first identity whatever the server's hints say.
+ */
+#define REGAUTH_HOST_FORCE 1
+
+/**
+ * After a TLS rejection try the next identity, where the request can be repeated.
+ */
+#define REGAUTH_HOST_TRY_PAIRS 2
+
+/**
+ * Do not check the server's certificate. No password leaves with it, unless REGAUTH_HOST_PASSWORD_UNVERIFIED is set.
+ */
+#define REGAUTH_HOST_SKIP_VERIFY 4
+
+/**
+ * Leave for a password over plain http; loopback needs none.
+ */
+#define REGAUTH_HOST_PASSWORD_OVER_HTTP 8
+
+/**
+ * Leave for a password to a server whose certificate is not checked.
+ */
+#define REGAUTH_HOST_PASSWORD_UNVERIFIED 16
+
+/**
+ * Leave to be at an address that is more local than the registry's.
+ */
+#define REGAUTH_HOST_LOCAL 32
+
+/**
+ * Of the default host only: leave for its identity to be shown to every registry.
+ */
+#define REGAUTH_HOST_WILDCARD_IDENTITY 64
+
+/**
+ * The roots of the configuration; for a configuration and a profile: the compiled-in ones.
+ */
+#define REGAUTH_ROOTS_INHERIT 0
+
+/**
+ * The compiled-in roots, and those given.
+ */
+#define REGAUTH_ROOTS_WEBPKI 1
+
+/**
+ * Only those given.
+ */
+#define REGAUTH_ROOTS_PEM 2
+
+/**
+ * Lend the registry's identity to the other origin, where that has none of its own.
+ */
+#define REGAUTH_PAIR_IDENTITY 1
+
+/**
+ * Leave to be at an address that is more local than the registry's.
+ */
+#define REGAUTH_PAIR_LOCAL 2
+
+/**
+ * The host looks up the credentials of every registry that has none in the configuration.
+ */
+#define REGAUTH_OPTION_ASK_FOR_ALL 1
+
+/**
+ * Credentials go to any https realm, never an identity.
+ */
+#define REGAUTH_OPTION_ANY_HTTPS 2
+
+/**
+ * Passwords go to token endpoints by POST first (OAuth 2), instead of GET with Basic.
+ */
+#define REGAUTH_OPTION_PASSWORD_POST 3
+
+/**
+ * Ask token endpoints for a refresh token, which is then used in the place of the password.
+ */
+#define REGAUTH_OPTION_OFFLINE_TOKEN 4
+
+/**
+ * No credentials.
+ */
+#define REGAUTH_CREDENTIALS_NONE 0
+
+/**
+ * User and password.
+ */
+#define REGAUTH_CREDENTIALS_BASIC 1
+
+/**
+ * A refresh token (Docker's identitytoken).
+ */
+#define REGAUTH_CREDENTIALS_REFRESH 2
+
+/**
+ * A bearer token that is sent as it is (Docker's registrytoken).
+ */
+#define REGAUTH_CREDENTIALS_BEARER 3
+
+/**
+ * Send exactly this; then regauth_flow_answer or regauth_flow_failed.
+ */
+#define REGAUTH_STEP_SEND 1
+
+/**
+ * Look these up, or run the helper; then regauth_flow_credentials or regauth_flow_helper_failed.
+ */
+#define REGAUTH_STEP_CREDENTIALS 2
+
+/**
+ * Poll again when woken, or at `until`.
+ */
+#define REGAUTH_STEP_WAIT 3
+
+/**
+ * The last answer is the application's answer.
+ */
+#define REGAUTH_STEP_DONE 4
+
+/**
+ * The flow has failed and stays so: regauth_flow_error.
+ */
+#define REGAUTH_STEP_FAILED 5
+
+/**
+ * The request has no body.
+ */
+#define REGAUTH_BODY_NONE 0
+
+/**
+ * The application's body, if it has one; from its start.
+ */
+#define REGAUTH_BODY_APP 1
+
+/**
+ * The application's body once more: one that cannot be read twice ends the flow here.
+ */
+#define REGAUTH_BODY_APP_AGAIN 2
+
+/**
+ * `form`, application/x-www-form-urlencoded. Secret.
+ */
+#define REGAUTH_BODY_FORM 3
+
+/**
+ * The flow follows redirects.
+ */
+#define REGAUTH_REDIRECTS_CORE 0
+
+/**
+ * The host's client does: a redirect is the application's answer, and each further hop a flow of its own, made by
+ * regauth_agent_referred.
+ */
+#define REGAUTH_REDIRECTS_HOST 1
+
+/**
+ * Write some of these bytes to the socket; then regauth_tls_wrote or regauth_tls_write_failed.
+ */
+#define REGAUTH_TLS_WRITE 1
+
+/**
+ * Take some of these decrypted bytes; then regauth_tls_took.
+ */
+#define REGAUTH_TLS_PLAIN 2
+
+/**
+ * Read from the socket into regauth_tls_space, then regauth_tls_filled; or send something.
+ */
+#define REGAUTH_TLS_READ 3
+
+/**
+ * The server closed the connection in the proper way, or regauth_tls_close is done.
+ */
+#define REGAUTH_TLS_CLOSED 4
+
+/**
+ * The connection failed, and what there was to write about it has been written: regauth_tls_error.
+ */
+#define REGAUTH_TLS_FAILED 5
+
+/**
+ * Connect, or take a link out of the pool; then regauth_exchange_connected or regauth_exchange_failed.
+ */
+#define REGAUTH_DO_CONNECT 1
+
+/**
+ * Write some of these bytes; then regauth_exchange_wrote or regauth_exchange_failed.
+ */
+#define REGAUTH_DO_WRITE 2
+
+/**
+ * Read into regauth_exchange_space; then regauth_exchange_filled or regauth_exchange_failed. A host that can read while
+ * it writes does the same whenever bytes come.
+ */
+#define REGAUTH_DO_READ 3
+
+/**
+ * The application's body: the next bytes of it; then regauth_exchange_body.
+ */
+#define REGAUTH_DO_WANT_BODY 4
+
+/**
+ * The head of the application's answer; then regauth_exchange_took_head.
+ */
+#define REGAUTH_DO_HEAD 5
+
+/**
+ * Content of the application's answer; then regauth_exchange_took.
+ */
+#define REGAUTH_DO_BODY 6
+
+/**
+ * Look these up, or run the helper; then regauth_exchange_credentials or regauth_exchange_helper_failed.
+ */
+#define REGAUTH_DO_CREDENTIALS 7
+
+/**
+ * Poll again when woken, or at `until`. There is nothing to read or to write.
+ */
+#define REGAUTH_DO_WAIT 8
+
+/**
+ * The exchange has no use for this socket any more: regauth_exchange_take_link gives what is to be pooled with it; if
+ * that is nothing, close it. Then regauth_exchange_closed.
+ */
+#define REGAUTH_DO_CLOSE 9
+
+/**
+ * The answer is whole. regauth_exchange_take_link gives what is to be pooled with the socket; if that is nothing, close
+ * it.
+ */
+#define REGAUTH_DO_DONE 10
+
+/**
+ * The exchange has failed and stays so: regauth_exchange_error. Close the socket.
+ */
+#define REGAUTH_DO_FAILED 11
+
+/**
+ * The length of a body that is not known in advance, for regauth_exchange_body_len.
+ */
+#define REGAUTH_CHUNKED UINT64_MAX
+
+/**
+ * Configuration, tokens and remembered challenges of one program. Shared: counted, for any number of threads at once.
+ */
+typedef struct regauth_agent regauth_agent;
+
+/**
+ * The challenges of one answer, read. Exclusive: one thread at a time.
+ */
+typedef struct regauth_challenges regauth_challenges;
+
+/**
+ * What an agent is told: hosts, pairs, credentials, options. Exclusive: one thread at a time.
+ */
+typedef struct regauth_config regauth_config;
+
+/**
+ * An error that a call without an object of its own gave out.
+ */
+typedef struct regauth_error regauth_error;
+
+/**
+ * One request of the application with all that belongs to it: token requests, redirects, connections. There is one socket
+ * at a time, and it is the host's. Exclusive: one call at a time, from any thread.
+ */
+typedef struct regauth_exchange regauth_exchange;
+
+/**
+ * One request of the application. Exclusive: one call at a time, from any thread.
+ */
+typedef struct regauth_flow regauth_flow;
+
+/**
+ * A client certificate and its key, or the name of one that the host's own TLS stack holds. Shared: counted, never
+ * changed, for any number of threads at once.
+ */
+typedef struct regauth_identity regauth_identity;
+
+/**
+ * The state of an idle connection, to be pooled together with its socket. Exclusive: one thread at a time.
+ */
+typedef struct regauth_link regauth_link;
+
+/**
+ * What a TLS connection is made with: roots, identities, options. Shared: counted, never changed, for any number of
+ * threads at once.
+ */
+typedef struct regauth_profile regauth_profile;
+
+/**
+ * An image name. Shared: never changed, for any number of threads at once.
+ */
+typedef struct regauth_reference regauth_reference;
+
+/**
+ * Where a URL came from: the registry, and where the request for it has been. Shared: counted, never changed, for any
+ * number of threads at once.
+ */
+typedef struct regauth_referrer regauth_referrer;
+
+/**
+ * One TLS connection to one origin with one profile. Exclusive: one call at a time, from any thread.
+ */
+typedef struct regauth_tls regauth_tls;
+
+/**
+ * How a call ended: one of REGAUTH_OK to REGAUTH_NONE.
+ */
+typedef int32_t regauth_status;
+
+/**
+ * Bytes, without a zero byte behind them. Given by C: borrowed for the call. Given to C: lent, until the next call on
+ * the lender that takes it without const.
+ */
+typedef struct {
+  /**
+   * Where they begin; may be NULL where there are none.
+   */
+  const char *ptr;
+  /**
+   * How many there are.
+   */
+  size_t len;
+} regauth_bytes;
+
+/**
+ * What there is to say about an error. All bytes are text, without secrets, and lent by the object that was asked.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_error_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_FAULT_*: who has to act.
+   */
+  uint32_t fault;
+  /**
+   * REGAUTH_HOP_*: where it failed; 0 where that was no hop.
+   */
+  uint32_t hop;
+  /**
+   * REGAUTH_ERROR_*: what happened.
+   */
+  uint32_t kind;
+  /**
+   * REGAUTH_FAILURE_* for REGAUTH_ERROR_NETWORK and REGAUTH_ERROR_TLS.
+   */
+  uint32_t failure;
+  /**
+   * The status of the answer, where one was the cause.
+   */
+  uint32_t http_status;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+  /**
+   * REGAUTH_ERROR_TOKEN_LATER: when to try again, in Unix milliseconds; 0 where nobody said.
+   */
+  uint64_t retry_at;
+  /**
+   * The origin of the hop.
+   */
+  regauth_bytes origin;
+  /**
+   * One sentence: what happened.
+   */
+  regauth_bytes what;
+  /**
+   * One sentence: what to do about it.
+   */
+  regauth_bytes remedy;
+  /**
+   * REGAUTH_ERROR_ASK: the exact configuration line that would allow it.
+   */
+  regauth_bytes line;
+} regauth_error_info;
+
+/**
+ * What is known of an identity. All bytes are lent by the identity, for as long as it is held.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_identity_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The name that it was given.
+   */
+  regauth_bytes label;
+  /**
+   * SHA-256 of the leaf certificate.
+   */
+  uint8_t fingerprint[32];
+  /**
+   * The first moment at which the leaf is valid, in Unix milliseconds; 0 where that is not known.
+   */
+  uint64_t not_before;
+  /**
+   * The last one.
+   */
+  uint64_t not_after;
+  /**
+   * Whether the leaf's extended key usage allows client authentication; 1 where it has none or is not known.
+   */
+  uint32_t client_auth;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+  /**
+   * The certificates as they were given, PEM; none where only the name is known.
+   */
+  regauth_bytes chain_pem;
+  /**
+   * The key as it was given, PEM; none for a signer and where only the name is known. Secret.
+   */
+  regauth_bytes key_pem;
+} regauth_identity_info;
+
+/**
+ * What a TLS connection showed about client certificates. Given by a host with a TLS stack of its own: zero where it
+ * cannot tell. Given by layer b: all bytes are lent by the connection.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_evidence), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_TLS_1_2 or REGAUTH_TLS_1_3; 0 before the server's hello was read.
+   */
+  uint32_t version;
+  /**
+   * REGAUTH_SHOWN_*.
+   */
+  uint32_t shown;
+  /**
+   * REGAUTH_EVIDENCE_*, added up.
+   */
+  uint32_t flags;
+  /**
+   * The fatal alert that the server sent (RFC 8446 section 6); 0: none.
+   */
+  uint32_t alert;
+  /**
+   * Which identity of the profile was shown, the first being 1; 0: none.
+   */
+  uint32_t pair;
+  /**
+   * Which one to try after a rejection, the first being 1; 0: none.
+   */
+  uint32_t next;
+  /**
+   * The issuers that the server named, as text.
+   */
+  const regauth_bytes *hints;
+  /**
+   * How many.
+   */
+  size_t hints_len;
+  /**
+   * As `shown` says.
+   */
+  const regauth_bytes *lines;
+  /**
+   * How many.
+   */
+  size_t lines_len;
+  /**
+   * How the connection failed, in the words of the TLS stack.
+   */
+  regauth_bytes problem;
+  /**
+   * What to do about that.
+   */
+  regauth_bytes remedy;
+} regauth_evidence;
+
+/**
+ * A header field.
+ */
+typedef struct {
+  /**
+   * Its name, in any case.
+   */
+  regauth_bytes name;
+  /**
+   * Its value, without white space round it.
+   */
+  regauth_bytes value;
+} regauth_header;
+
+/**
+ * The host configuration of an origin, given by C.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_host), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_HOST_*, added up.
+   */
+  uint32_t flags;
+  /**
+   * REGAUTH_ROOTS_*.
+   */
+  uint32_t roots;
+  /**
+   * PEM texts of certificate authorities, each with one or more.
+   */
+  const regauth_bytes *roots_pem;
+  /**
+   * How many.
+   */
+  size_t roots_pem_len;
+  /**
+   * Client identities in the order in which they are tried.
+   */
+  const regauth_identity *const *identities;
+  /**
+   * How many.
+   */
+  size_t identities_len;
+  /**
+   * Header fields for every request to this origin as registry, mirror or paired host; never Authorization.
+   */
+  const regauth_header *headers;
+  /**
+   * How many.
+   */
+  size_t headers_len;
+  /**
+   * ALPN protocol names; none: the extension is not sent.
+   */
+  const regauth_bytes *alpn;
+  /**
+   * How many.
+   */
+  size_t alpn_len;
+} regauth_host;
+
+/**
+ * The settings of a profile, given by C for layer b without an agent.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_settings), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_HOST_FORCE, _TRY_PAIRS and _SKIP_VERIFY, added up.
+   */
+  uint32_t flags;
+  /**
+   * REGAUTH_ROOTS_*.
+   */
+  uint32_t roots;
+  /**
+   * PEM texts of certificate authorities, each with one or more.
+   */
+  const regauth_bytes *roots_pem;
+  /**
+   * How many.
+   */
+  size_t roots_pem_len;
+  /**
+   * Client identities in the order in which they are tried.
+   */
+  const regauth_identity *const *identities;
+  /**
+   * How many.
+   */
+  size_t identities_len;
+  /**
+   * ALPN protocol names; none: the extension is not sent.
+   */
+  const regauth_bytes *alpn;
+  /**
+   * How many.
+   */
+  size_t alpn_len;
+  /**
+   * The oldest version: REGAUTH_TLS_*, or 0 for TLS 1.2.
+   */
+  uint32_t min_version;
+  /**
+   * The newest version: REGAUTH_TLS_*, or 0 for TLS 1.3.
+   */
+  uint32_t max_version;
+} regauth_settings;
+
+/**
+ * What a profile holds, beside the lists that the functions by number give.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_profile_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_HOST_FORCE, _TRY_PAIRS and _SKIP_VERIFY, added up.
+   */
+  uint32_t flags;
+  /**
+   * REGAUTH_ROOTS_WEBPKI, which stands for what the host trusts by itself, or REGAUTH_ROOTS_PEM.
+   */
+  uint32_t roots;
+  /**
+   * How many PEM texts of roots there are: regauth_profile_root.
+   */
+  size_t roots_pem_len;
+  /**
+   * How many identities there are: regauth_profile_identity.
+   */
+  size_t identities_len;
+  /**
+   * How many ALPN names there are: regauth_profile_alpn.
+   */
+  size_t alpn_len;
+  /**
+   * The oldest version: REGAUTH_TLS_*, or 0 where it is not set.
+   */
+  uint32_t min_version;
+  /**
+   * The newest version: REGAUTH_TLS_*, or 0 where it is not set.
+   */
+  uint32_t max_version;
+} regauth_profile_info;
+
+/**
+ * Which identity to show to a server that asked.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_choice), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_SHOWN_*.
+   */
+  uint32_t shown;
+  /**
+   * The number of the identity to show, the first being 1; 0: none.
+   */
+  uint32_t pair;
+  /**
+   * The next one that would do, if the server rejects this one and REGAUTH_HOST_TRY_PAIRS is set; 0: none.
+   */
+  uint32_t next;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+} regauth_choice;
+
+/**
+ * Called when a wait may be over, from whichever thread ended it and perhaps more than once. It must not call the
+ * library and must not block: set a flag, write to a pipe, signal a condition variable.
+ */
+typedef void (*regauth_wake_fn)(void *arg);
+
+/**
+ * Called once when the library has no more use for the argument of a callback, from any thread, perhaps after the
+ * object was freed. It must not call the library.
+ */
+typedef void (*regauth_drop_fn)(void *arg);
+
+/**
+ * What to do next. All bytes are lent by the flow, until the next call on it that takes it without const.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_step), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_STEP_*. Fields of other steps are 0.
+   */
+  uint32_t kind;
+  /**
+   * SEND: REGAUTH_HOP_*.
+   */
+  uint32_t hop;
+  /**
+   * SEND: the TLS profile to connect with, and the pool to take a connection from. No other may be used.
+   */
+  uint32_t profile;
+  /**
+   * SEND: REGAUTH_BODY_*.
+   */
+  uint32_t body;
+  /**
+   * SEND: the method.
+   */
+  regauth_bytes method;
+  /**
+   * SEND: the URL.
+   */
+  regauth_bytes url;
+  /**
+   * SEND: scheme, host and port of the URL: "https://reg.example:5000".
+   */
+  regauth_bytes origin;
+  /**
+   * SEND: the host of the URL, as a resolver and TLS want it: IPv6 without brackets.
+   */
+  regauth_bytes host;
+  /**
+   * SEND: the port of the URL.
+   */
+  uint32_t port;
+  /**
+   * SEND: whether the scheme is https.
+   */
+  uint32_t https;
+  /**
+   * SEND: the labels of the identities in the profile; none where it has none.
+   */
+  regauth_bytes identity;
+  /**
+   * SEND: header fields to send beside the application's; values are secret. The application sets no Authorization
+   * and no Cookie of its own.
+   */
+  const regauth_header *headers;
+  /**
+   * SEND: how many.
+   */
+  size_t headers_len;
+  /**
+   * SEND: the form, for REGAUTH_BODY_FORM.
+   */
+  regauth_bytes form;
+  /**
+   * SEND: how much of the body the flow wants, decoded: 0 for none, it is the application's if the flow is done with
+   * this answer; otherwise all of it, or this much and one byte where it is longer.
+   */
+  size_t answer_at_most;
+  /**
+   * CREDENTIALS: the registry's origin.
+   */
+  regauth_bytes registry;
+  /**
+   * CREDENTIALS: the helper to run, docker-credential-NAME, where the configuration names one; else the look-up is
+   * the host's own. No path: it comes from a configuration file.
+   */
+  regauth_bytes helper;
+  /**
+   * CREDENTIALS: what goes to the helper's standard input.
+   */
+  regauth_bytes helper_url;
+  /**
+   * WAIT: when to poll at the latest, in Unix milliseconds.
+   */
+  uint64_t until;
+  /**
+   * WAIT: REGAUTH_WAIT_*.
+   */
+  uint32_t why;
+  /**
+   * DONE: the status of the application's answer.
+   */
+  uint32_t status;
+  /**
+   * DONE: whether the registry denied a cross-repository mount: no failed push, upload the blob instead.
+   */
+  uint32_t mount_denied;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+} regauth_step;
+
+/**
+ * A server's answer, given by C.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_answer), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The status.
+   */
+  uint32_t status;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+  /**
+   * The header fields, in their order; one that was sent twice is there twice.
+   */
+  const regauth_header *headers;
+  /**
+   * How many.
+   */
+  size_t headers_len;
+  /**
+   * The body, where the step wanted it.
+   */
+  regauth_bytes body;
+  /**
+   * The effective URL, where the host's client has followed redirects by itself; none otherwise.
+   */
+  regauth_bytes url;
+  /**
+   * What the TLS connection showed; NULL where that is not known.
+   */
+  const regauth_evidence *tls;
+} regauth_answer;
+
+/**
+ * One challenge. All bytes are lent by the challenges, until the next regauth_challenges_get.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_challenge), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The scheme as it was written; its case has no meaning.
+   */
+  regauth_bytes scheme;
+  /**
+   * The token68; `ptr` is NULL where there is none.
+   */
+  regauth_bytes token68;
+  /**
+   * The parameters in their order: names as they were written, values without quotes.
+   */
+  const regauth_header *params;
+  /**
+   * How many.
+   */
+  size_t params_len;
+} regauth_challenge;
+
+/**
+ * The parts of an image name. All bytes are lent by the reference, for as long as it is held.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_reference_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The origin of the registry's API.
+   */
+  regauth_bytes origin;
+  /**
+   * The domain, such as "docker.io".
+   */
+  regauth_bytes domain;
+  /**
+   * The repository, such as "library/alpine".
+   */
+  regauth_bytes repository;
+  /**
+   * The tag; `ptr` is NULL where there is none.
+   */
+  regauth_bytes tag;
+  /**
+   * The digest; `ptr` is NULL where there is none.
+   */
+  regauth_bytes digest;
+  /**
+   * What to ask for: the digest, or else the tag.
+   */
+  regauth_bytes reference;
+} regauth_reference_info;
+
+/**
+ * Signs `message`, which is not hashed yet, by one of the schemes that were given: writes at most `cap` bytes to
+ * `signature` and their number to `len`, and returns 0; anything else ends the handshake. Called once in each full
+ * handshake, from the thread that polls the connection, and perhaps from several at once. It must not call the library.
+ */
+typedef int32_t (*regauth_sign_fn)(void *arg,
+                                   uint16_t scheme,
+                                   const void *message,
+                                   size_t message_len,
+                                   void *signature,
+                                   size_t cap,
+                                   size_t *len);
+
+/**
+ * What a TLS connection wants.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_tls_step), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_TLS_WRITE to REGAUTH_TLS_FAILED.
+   */
+  uint32_t kind;
+  /**
+   * Whether the handshake is over, so that bytes can be sent. In TLS 1.3 that does not mean that the server has
+   * accepted: REGAUTH_EVIDENCE_ACCEPTED.
+   */
+  uint32_t ready;
+  /**
+   * WRITE, PLAIN: the bytes, lent by the connection.
+   */
+  regauth_bytes bytes;
+} regauth_tls_step;
+
+/**
+ * Room for what is read from a socket.
+ */
+typedef struct {
+  /**
+   * Where it begins.
+   */
+  void *ptr;
+  /**
+   * How much there is; 0 where nothing more is wanted.
+   */
+  size_t len;
+} regauth_space;
+
+/**
+ * What a connection is pooled by: it serves a REGAUTH_DO_CONNECT with the same origin and profile, through a proxy or not
+ * as before.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_link_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Scheme, host and port, lent by the link.
+   */
+  regauth_bytes origin;
+  /**
+   * The TLS profile.
+   */
+  uint32_t profile;
+  /**
+   * Whether it goes through a proxy.
+   */
+  uint32_t proxied;
+} regauth_link_info;
+
+/**
+ * What to do next. All bytes are lent by the exchange, until the next call on it that takes it without const.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_do), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_DO_*. Fields of other kinds are 0.
+   */
+  uint32_t kind;
+  /**
+   * CONNECT: REGAUTH_HOP_*.
+   */
+  uint32_t hop;
+  /**
+   * CONNECT: scheme, host and port.
+   */
+  regauth_bytes origin;
+  /**
+   * CONNECT: the host, for a resolver: IPv6 without brackets. The exchange speaks TLS itself.
+   */
+  regauth_bytes host;
+  /**
+   * CONNECT: the port.
+   */
+  uint32_t port;
+  /**
+   * CONNECT: the TLS profile, for the pool.
+   */
+  uint32_t profile;
+  /**
+   * CONNECT: whether a pooled link will do.
+   */
+  uint32_t pooled;
+  /**
+   * WANT_BODY: it has to begin at its start once more; if it cannot, regauth_exchange_body_gone.
+   */
+  uint32_t again;
+  /**
+   * WRITE, BODY: the bytes.
+   */
+  regauth_bytes bytes;
+  /**
+   * HEAD, DONE: the status of the application's answer.
+   */
+  uint32_t status;
+  /**
+   * DONE: whether the registry denied a cross-repository mount: no failed push, upload the blob instead.
+   */
+  uint32_t mount_denied;
+  /**
+   * HEAD: the header fields in their order; one that was sent twice is there twice.
+   */
+  const regauth_header *headers;
+  /**
+   * HEAD: how many.
+   */
+  size_t headers_len;
+  /**
+   * CREDENTIALS: the registry's origin.
+   */
+  regauth_bytes registry;
+  /**
+   * CREDENTIALS: the helper to run, docker-credential-NAME, where the configuration names one; else the look-up is
+   * the host's own. No path: it comes from a configuration file.
+   */
+  regauth_bytes helper;
+  /**
+   * CREDENTIALS: what goes to the helper's standard input.
+   */
+  regauth_bytes helper_url;
+  /**
+   * WAIT: when to poll at the latest, in Unix milliseconds.
+   */
+  uint64_t until;
+  /**
+   * WAIT: REGAUTH_WAIT_*.
+   */
+  uint32_t why;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+} regauth_do;
+
+/**
+ * One request that went out, and what came of it. All bytes are lent by the exchange, until the next call on it that
+ * takes it without const.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_sent), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_HOP_*.
+   */
+  uint32_t hop;
+  /**
+   * The status of its answer; 0 where none came.
+   */
+  uint32_t status;
+  /**
+   * Its method.
+   */
+  regauth_bytes method;
+  /**
+   * Where to, without the query, which may hold a signature.
+   */
+  regauth_bytes url;
+  /**
+   * The labels of the identities that its connection may show; none where it may show none.
+   */
+  regauth_bytes identity;
+  /**
+   * The scheme of its Authorization; none where it had none.
+   */
+  regauth_bytes authorization;
+  /**
+   * Whether the connection had served an earlier request.
+   */
+  uint32_t reused;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+  /**
+   * When it began, in Unix milliseconds.
+   */
+  uint64_t begun;
+  /**
+   * When the answer's head was there, later when all of it was, or when it failed; 0 before.
+   */
+  uint64_t ended;
+} regauth_sent;
+
+/**
+ * Done.
+ */
+#define REGAUTH_OK 0
+
+/**
+ * A pointer is NULL that must not be.
+ */
+#define REGAUTH_NULL 1
+
+/**
+ * The call does not fit the state of the object: out of order, from inside a callback, or after the object was used up.
+ */
+#define REGAUTH_MISUSE 2
+
+/**
+ * A defect of the library, in this call or in an earlier one on the same object, which is of no more use: free it.
+ */
+#define REGAUTH_PANIC 3
+
+/**
+ * An argument that is none: an unknown number or flag, text that is not UTF-8, a struct_size that cannot be.
+ */
+#define REGAUTH_INPUT 4
+
+/**
+ * It failed; the object's error, or the error that was given out, says why.
+ */
+#define REGAUTH_FAILED 5
+
+/**
+ * The buffer is too small; the length that is needed was given out, and nothing else.
+ */
+#define REGAUTH_SPACE 6
+
+/**
+ * There is nothing to give: no error.
+ */
+#define REGAUTH_NONE 7
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The ABI of the library that is linked, to be compared with REGAUTH_ABI. Any thread.
+ */
+uint32_t regauth_abi(void);
+
+/**
+ * The version of the library, such as "0.1.0", for people. Static, ends with a zero byte. Any thread.
+ */
+const char *regauth_version(void);
+
+/**
+ * The name of a status, such as "misuse", for people; "unknown" for any other number. Static, ends with a zero byte.
+ * Any thread.
+ */
+const char *regauth_status_name(regauth_status status);
+
+/**
+ * The name of a hop: "registry", "token", "redirect", "upload", "layer" or "token-redirect"; "unknown" for any other
+ * number. Static, ends with a zero byte. Any thread.
+ */
+const char *regauth_hop_name(uint32_t hop);
+
+/**
+ * The name of a fault: "local", "registry", "token-service", "network" or "policy"; "unknown" for any other number.
+ * Static, ends with a zero byte. Any thread.
+ */
+const char *regauth_fault_name(uint32_t fault);
+
+/**
+ * Says what an error is. The bytes in `out` are lent by the error. One thread at a time for one error.
+ */
+regauth_status regauth_error_get(const regauth_error *error,
+                                 regauth_error_info *out);
+
+/**
+ * Frees an error; NULL is fine.
+ */
+void regauth_error_free(regauth_error *error);
+
+/**
+ * The name of an identity that the host's own TLS stack holds. `fingerprint` is the SHA-256 of its leaf, 32 bytes, or
+ * NULL where it is not known; it keeps tokens of one certificate apart from those of the next.
+ *
+ * On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_identity_named(const char *label,
+                                      size_t label_len,
+                                      const uint8_t *fingerprint,
+                                      regauth_identity **out);
+
+/**
+ * Says what is known of an identity. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_identity_get(const regauth_identity *identity, regauth_identity_info *out);
+
+/**
+ * Counts one more holder and gives the same identity. Any thread.
+ */
+regauth_identity *regauth_identity_retain(regauth_identity *identity);
+
+/**
+ * Gives up one count; NULL is fine. Configurations and agents keep what they need. Any thread.
+ */
+void regauth_identity_free(regauth_identity *identity);
+
+/**
+ * What a broken connection is to be reported as: `seen`, one of REGAUTH_FAILURE_*, unless the evidence says more about
+ * it. For hosts with a TLS stack of their own, before they report a failure. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_evidence_failure(const regauth_evidence *evidence,
+                                        uint32_t seen,
+                                        uint32_t *out);
+
+/**
+ * An empty configuration. On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL.
+ */
+regauth_status regauth_config_new(regauth_config **out);
+
+/**
+ * Sets the host entry of an origin, in the place of an earlier one. `origin` is a URL such as "https://reg.example:5000".
+ * Everything in `host` is copied; identities are counted. Errors: NULL, INPUT, and FAILED for a URL that is none.
+ */
+regauth_status regauth_config_host(regauth_config *config,
+                                   const char *origin,
+                                   size_t origin_len,
+                                   const regauth_host *host);
+
+/**
+ * Sets the entry for registries without one of their own: roots and headers; identities only with
+ * REGAUTH_HOST_WILDCARD_IDENTITY. Errors: NULL, INPUT.
+ */
+regauth_status regauth_config_default_host(regauth_config *config, const regauth_host *host);
+
+/**
+ * Sets the certificate authorities for origins whose entry has none: `mode` is one of REGAUTH_ROOTS_*, `pem` are copied.
+ * Errors: NULL, INPUT.
+ */
+regauth_status regauth_config_roots(regauth_config *config,
+                                    uint32_t mode,
+                                    const regauth_bytes *pem,
+                                    size_t pem_len);
+
+/**
+ * Pairs a registry with another origin: `kind` is one of REGAUTH_PAIR_TOKEN and REGAUTH_PAIR_STORAGE, `flags` are
+ * REGAUTH_PAIR_IDENTITY and REGAUTH_PAIR_LOCAL. Errors: NULL, INPUT, and FAILED for a URL that is none.
+ */
+regauth_status regauth_config_pair(regauth_config *config,
+                                   const char *registry,
+                                   size_t registry_len,
+                                   uint32_t kind,
+                                   const char *other,
+                                   size_t other_len,
+                                   uint32_t flags);
+
+/**
+ * Sets the credentials of a registry: `kind` is one of REGAUTH_CREDENTIALS_BASIC, _REFRESH and _BEARER; the user is
+ * looked at for BASIC only. They are copied and wiped when they are not needed any more. Errors: NULL, INPUT, and FAILED
+ * for a URL that is none.
+ */
+regauth_status regauth_config_credentials(regauth_config *config,
+                                          const char *registry,
+                                          size_t registry_len,
+                                          uint32_t kind,
+                                          const char *user,
+                                          size_t user_len,
+                                          const char *secret,
+                                          size_t secret_len);
+
+/**
+ * The host looks up the credentials of this registry when they are needed: REGAUTH_STEP_CREDENTIALS. Errors: NULL,
+ * INPUT, and FAILED for a URL that is none.
+ */
+regauth_status regauth_config_ask(regauth_config *config,
+                                  const char *registry,
+                                  size_t registry_len);
+
+/**
+ * Sets an option, one of REGAUTH_OPTION_*, to 0 or 1; all are 0 before. Errors: NULL, INPUT.
+ */
+regauth_status regauth_config_option(regauth_config *config, uint32_t option, uint32_t value);
+
+/**
+ * Says why the last call with this configuration, an agent's included, gave REGAUTH_FAILED. The bytes are lent by the
+ * configuration. Errors: NULL, INPUT, and NONE where no call did.
+ */
+regauth_status regauth_config_error(const regauth_config *config,
+                                    regauth_error_info *out);
+
+/**
+ * Frees a configuration; NULL is fine. Agents made of it go on.
+ */
+void regauth_config_free(regauth_config *config);
+
+/**
+ * A profile with these settings, which are copied; identities are counted. Roots and identities are looked at when the
+ * first connection is made. On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_profile_new(const regauth_settings *settings,
+                                   regauth_profile **out);
+
+/**
+ * Says what a profile holds. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_profile_get(const regauth_profile *profile, regauth_profile_info *out);
+
+/**
+ * A PEM text of roots by its index, lent for as long as the profile is held. Any thread. Errors: NULL, and NONE for an
+ * index that is too large.
+ */
+regauth_status regauth_profile_root(const regauth_profile *profile,
+                                    size_t index,
+                                    regauth_bytes *out);
+
+/**
+ * An ALPN name by its index, lent for as long as the profile is held. Any thread. Errors: NULL, and NONE for an index
+ * that is too large.
+ */
+regauth_status regauth_profile_alpn(const regauth_profile *profile,
+                                    size_t index,
+                                    regauth_bytes *out);
+
+/**
+ * An identity by its index: certificates and key for the host's TLS stack (regauth_identity_get). On REGAUTH_OK `*out`
+ * is the caller's to free. Any thread. Errors: NULL, and NONE for an index that is too large.
+ */
+regauth_status regauth_profile_identity(const regauth_profile *profile,
+                                        size_t index,
+                                        regauth_identity **out);
+
+/**
+ * What to answer to a CertificateRequest, for hosts with a TLS stack of their own. Identities are taken in their order,
+ * without the first `skip`: 0, or `next` - 1 of the last attempt. `hints` are the DER names of certificate_authorities,
+ * `schemes` the SignatureScheme numbers of the request; in TLS 1.3 without those of PKCS#1, which sign certificates only.
+ *
+ * `buf` gets one line for each identity that does not fit, with the reason, or the label of the one that does; it may be
+ * NULL with `cap` and `len` 0 and NULL. Any thread. Errors: NULL, INPUT, SPACE (the choice is written all the same).
+ */
+regauth_status regauth_profile_choose(const regauth_profile *profile,
+                                      size_t skip,
+                                      const regauth_bytes *hints,
+                                      size_t hints_len,
+                                      const uint16_t *schemes,
+                                      size_t schemes_len,
+                                      regauth_choice *out,
+                                      char *buf,
+                                      size_t cap,
+                                      size_t *len);
+
+/**
+ * Counts one more holder and gives the same profile. Any thread.
+ */
+regauth_profile *regauth_profile_retain(regauth_profile *profile);
+
+/**
+ * Gives up one count; NULL is fine. Any thread.
+ */
+void regauth_profile_free(regauth_profile *profile);
+
+/**
+ * An agent with this configuration, which is copied. On REGAUTH_OK `*out` is the caller's to free. FAILED: the text is
+ * the configuration's (regauth_config_error). Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_agent_new(regauth_config *config,
+                                 regauth_agent **out);
+
+/**
+ * Replaces the configuration: new certificates, new passwords. A flow keeps the one it began with; a connection made
+ * from now on uses the newest profile of its origin (regauth_agent_newest). FAILED: nothing was replaced, the text is
+ * the configuration's. The agent may be in use on any thread, the configuration on this one only. Errors: NULL, FAILED.
+ */
+regauth_status regauth_agent_replace(regauth_agent *agent,
+                                     regauth_config *config);
+
+/**
+ * Counts one more holder and gives the same agent. Any thread.
+ */
+regauth_agent *regauth_agent_retain(regauth_agent *agent);
+
+/**
+ * Gives up one count; NULL is fine. Flows go on without it. Any thread.
+ */
+void regauth_agent_free(regauth_agent *agent);
+
+/**
+ * The warm path: the whole Authorization value of this request, where nothing needs to be asked. Without an allocation
+ * for a URL in normal form and a plain request to a repository.
+ *
+ * REGAUTH_OK: `*len` bytes are in `buf`, a secret. REGAUTH_NONE: make a flow. REGAUTH_SPACE: `*len` bytes are needed,
+ * and nothing was written. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_authorize(const regauth_agent *agent,
+                                 uint64_t now,
+                                 const char *method,
+                                 size_t method_len,
+                                 const char *url,
+                                 size_t url_len,
+                                 char *buf,
+                                 size_t cap,
+                                 size_t *len);
+
+/**
+ * A flow for one request, anchored at the origin of its URL. On REGAUTH_OK `*out` is the caller's to free. Any thread.
+ * `error` may be NULL. Errors: NULL, INPUT, and FAILED for a method or a URL that is none.
+ */
+regauth_status regauth_agent_request(const regauth_agent *agent,
+                                     const char *method,
+                                     size_t method_len,
+                                     const char *url,
+                                     size_t url_len,
+                                     regauth_flow **out,
+                                     regauth_error **error);
+
+/**
+ * A flow for a URL that a server named: an upload location or a page of a list (REGAUTH_HOP_REGISTRY or _UPLOAD), a
+ * layer URL of a manifest (_LAYER), a redirect where the host follows them itself (_REDIRECT). A URL that breaks the
+ * rules fails at the first poll, as policy. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be
+ * NULL. Errors: NULL, INPUT, and FAILED for a method that is none.
+ */
+regauth_status regauth_agent_referred(const regauth_agent *agent,
+                                      const regauth_referrer *by,
+                                      uint32_t hop,
+                                      const char *method,
+                                      size_t method_len,
+                                      const char *url,
+                                      size_t url_len,
+                                      regauth_flow **out,
+                                      regauth_error **error);
+
+/**
+ * A flow that renews a token which is in use and about to run out, for hosts with a background task; ask until it is
+ * NONE, once a second. On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL, and NONE.
+ */
+regauth_status regauth_agent_due(const regauth_agent *agent,
+                                 uint64_t now,
+                                 regauth_flow **out);
+
+/**
+ * The profile that an id names, for as long as a flow that was given it lives. On REGAUTH_OK `*out` is the caller's to
+ * free. Any thread. Errors: NULL, and NONE for an id that names nothing.
+ */
+regauth_status regauth_agent_profile(const regauth_agent *agent,
+                                     uint32_t id,
+                                     regauth_profile **out);
+
+/**
+ * The profile for a new connection: that of the newest configuration in the place of this one, and its id, by which the
+ * connection is pooled. On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL, and NONE for an id that
+ * names nothing.
+ */
+regauth_status regauth_agent_newest(const regauth_agent *agent,
+                                    uint32_t id,
+                                    uint32_t *newest,
+                                    regauth_profile **out);
+
+/**
+ * A referrer for a registry whose answer is not at hand any more: for a layer URL out of a stored manifest. On
+ * REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL. Errors: NULL, INPUT, and FAILED for a URL
+ * that is none.
+ */
+regauth_status regauth_referrer_registry(const char *origin,
+                                         size_t origin_len,
+                                         regauth_referrer **out,
+                                         regauth_error **error);
+
+/**
+ * Counts one more holder and gives the same referrer. Any thread.
+ */
+regauth_referrer *regauth_referrer_retain(regauth_referrer *referrer);
+
+/**
+ * Gives up one count; NULL is fine. Any thread.
+ */
+void regauth_referrer_free(regauth_referrer *referrer);
+
+/**
+ * Adds a scope that the application knows it will need, before the first poll. Errors: NULL, INPUT.
+ */
+regauth_status regauth_flow_scope(regauth_flow *flow, const char *scope, size_t scope_len);
+
+/**
+ * Says who follows redirects, before the first poll: REGAUTH_REDIRECTS_*. Errors: NULL, INPUT.
+ */
+regauth_status regauth_flow_redirects(regauth_flow *flow, uint32_t who);
+
+/**
+ * Sets what is called when a wait may be over, in the place of an earlier one; holds from the next poll on. The library
+ * takes `arg` also on an error: `drop`, which may be NULL, is called once, when no thread will call `wake` any more. That
+ * may be after the flow was freed. Errors: NULL.
+ */
+regauth_status regauth_flow_on_wake(regauth_flow *flow,
+                                    regauth_wake_fn wake,
+                                    void *arg,
+                                    regauth_drop_fn drop);
+
+/**
+ * Says what to do next. The same until it is answered, and calling again does no harm. `now` is Unix milliseconds.
+ * Errors: NULL, INPUT.
+ */
+regauth_status regauth_flow_poll(regauth_flow *flow,
+                                 uint64_t now,
+                                 regauth_step *out);
+
+/**
+ * Asks whether this address, 4 or 16 bytes in network order, may be used for the request of the current step. Ask for
+ * each address before it is used, and use that one: a name may resolve to another the next time. FAILED: skip it; when
+ * none is left, regauth_flow_failed with REGAUTH_FAILURE_ADDRESS_REFUSED. The flow goes on. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_flow_dial(regauth_flow *flow,
+                                 const void *address,
+                                 size_t address_len);
+
+/**
+ * The same for a proxy that resolves the name. Errors: NULL, FAILED.
+ */
+regauth_status regauth_flow_dial_proxied(regauth_flow *flow);
+
+/**
+ * Answers REGAUTH_STEP_SEND with what the server said; everything in `answer` is borrowed for the call. An answer that
+ * was not asked for ends the flow with REGAUTH_ERROR_MISUSE. Other flows may be woken. Errors: NULL, INPUT.
+ */
+regauth_status regauth_flow_answer(regauth_flow *flow,
+                                   uint64_t now,
+                                   const regauth_answer *answer);
+
+/**
+ * Answers REGAUTH_STEP_CREDENTIALS: `kind` is one of REGAUTH_CREDENTIALS_*, NONE where nothing was found; they are kept
+ * until `valid_until` in Unix milliseconds, or 0: until they are refused or the configuration is replaced. They are
+ * copied. Other flows may be woken. Errors: NULL, INPUT.
+ */
+regauth_status regauth_flow_credentials(regauth_flow *flow,
+                                        uint64_t now,
+                                        uint32_t kind,
+                                        const char *user,
+                                        size_t user_len,
+                                        const char *secret,
+                                        size_t secret_len,
+                                        uint64_t valid_until);
+
+/**
+ * Answers REGAUTH_STEP_CREDENTIALS where the look-up did not work, and ends the flow; `why` is one sentence without
+ * secrets. Other flows may be woken. Errors: NULL, INPUT.
+ */
+regauth_status regauth_flow_helper_failed(regauth_flow *flow,
+                                          uint64_t now,
+                                          const char *why,
+                                          size_t why_len);
+
+/**
+ * Answers REGAUTH_STEP_SEND with what went wrong: `why` is one of REGAUTH_FAILURE_*, `tls` what the connection showed or
+ * NULL. Other flows may be woken. Errors: NULL, INPUT.
+ */
+regauth_status regauth_flow_failed(regauth_flow *flow,
+                                   uint64_t now,
+                                   uint32_t why,
+                                   const regauth_evidence *tls);
+
+/**
+ * Says why the flow has failed, after REGAUTH_STEP_FAILED; before that, why the last dial was refused. The bytes are lent
+ * by the flow. Errors: NULL, INPUT, and NONE where nothing failed.
+ */
+regauth_status regauth_flow_error(const regauth_flow *flow,
+                                  regauth_error_info *out);
+
+/**
+ * Copies the transcript, every decision so far without any secret, into `buf`; `*len` is its length in bytes. SPACE:
+ * `*len` bytes are needed, and nothing was written. Errors: NULL, SPACE.
+ */
+regauth_status regauth_flow_explain(const regauth_flow *flow,
+                                    char *buf,
+                                    size_t cap,
+                                    size_t *len);
+
+/**
+ * What a URL in the answer is followed with (regauth_agent_referred). On REGAUTH_OK `*out` is the caller's to free.
+ * Errors: NULL.
+ */
+regauth_status regauth_flow_referrer(const regauth_flow *flow,
+                                     regauth_referrer **out);
+
+/**
+ * Frees a flow; NULL is fine. What it was doing for others passes to one of them, who is woken. From inside of a callback
+ * during a call on the same flow it is freed when that call is over.
+ */
+void regauth_flow_free(regauth_flow *flow);
+
+/**
+ * Reads the WWW-Authenticate fields of one answer, given in their order; they are copied. `*flaws` is how many times they
+ * break the grammar, and may be NULL. On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_challenges_parse(const regauth_bytes *fields,
+                                        size_t fields_len,
+                                        regauth_challenges **out,
+                                        size_t *flaws);
+
+/**
+ * A challenge by its index. Errors: NULL, INPUT, and NONE for an index that is too large.
+ */
+regauth_status regauth_challenges_get(regauth_challenges *challenges,
+                                      size_t index,
+                                      regauth_challenge *out);
+
+/**
+ * Frees challenges; NULL is fine.
+ */
+void regauth_challenges_free(regauth_challenges *challenges);
+
+/**
+ * The scopes that a request of the distribution specification needs, separated by spaces, the needed one first and mount
+ * sources after it; `target` is path and query. Nothing (`*len` 0) where a token without a scope is needed. Any thread.
+ * Errors: NULL, INPUT, SPACE, and NONE where the target is no registry API.
+ */
+regauth_status regauth_scope_needed(const char *method,
+                                    size_t method_len,
+                                    const char *target,
+                                    size_t target_len,
+                                    char *buf,
+                                    size_t cap,
+                                    size_t *len);
+
+/**
+ * One list out of many: `scopes` are separated by spaces, in the order in which they became known. Any thread. Errors:
+ * NULL, INPUT, SPACE.
+ */
+regauth_status regauth_scope_merge(const char *scopes,
+                                   size_t scopes_len,
+                                   char *buf,
+                                   size_t cap,
+                                   size_t *len);
+
+/**
+ * Whether a token for `granted` serves `needed`, both separated by spaces: `*out` is 1 or 0. Any thread. Errors: NULL,
+ * INPUT.
+ */
+regauth_status regauth_scope_covers(const char *granted,
+                                    size_t granted_len,
+                                    const char *needed,
+                                    size_t needed_len,
+                                    uint32_t *out);
+
+/**
+ * Reads an image name, `[domain/]repository[:tag][@digest]`, with Docker's defaults. On REGAUTH_OK `*out` is the caller's
+ * to free. Any thread. `error` may be NULL. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_reference_parse(const char *name,
+                                       size_t name_len,
+                                       regauth_reference **out,
+                                       regauth_error **error);
+
+/**
+ * Gives the parts of an image name. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_reference_get(const regauth_reference *reference,
+                                     regauth_reference_info *out);
+
+/**
+ * Frees a reference; NULL is fine. Any thread.
+ */
+void regauth_reference_free(regauth_reference *reference);
+
+/**
+ * The origin of a URL in normal form: "https://reg.example:5000". Any thread. `error` may be NULL. Errors: NULL, INPUT,
+ * SPACE, and FAILED for a URL that is none.
+ */
+regauth_status regauth_origin_parse(const char *url,
+                                    size_t url_len,
+                                    char *buf,
+                                    size_t cap,
+                                    size_t *len,
+                                    regauth_error **error);
+
+/**
+ * An identity from PEM: the chain with the leaf first, and its key as PKCS#8, PKCS#1 or SEC1, not encrypted; both may be
+ * in one text, which is then given twice. Everything is copied, the key wiped when it is not needed any more. `label`
+ * stands for it in every text. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL. Errors:
+ * NULL, INPUT, and FAILED for whatever would make the identity useless in a handshake.
+ */
+regauth_status regauth_identity_from_pem(const char *label,
+                                         size_t label_len,
+                                         const char *chain,
+                                         size_t chain_len,
+                                         const char *key,
+                                         size_t key_len,
+                                         regauth_identity **out,
+                                         regauth_error **error);
+
+/**
+ * An identity whose key is somewhere else. `schemes` are the SignatureScheme numbers (RFC 8446 section 4.2.3) that `sign`
+ * can make, best first. The library takes `arg` also on an error: `drop`, which may be NULL, is called once, when
+ * `sign` will not be called any more. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL.
+ * Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_identity_with_signer(const char *label,
+                                            size_t label_len,
+                                            const char *chain,
+                                            size_t chain_len,
+                                            const uint16_t *schemes,
+                                            size_t schemes_len,
+                                            regauth_sign_fn sign,
+                                            void *arg,
+                                            regauth_drop_fn drop,
+                                            regauth_identity **out,
+                                            regauth_error **error);
+
+/**
+ * A connection to the host and port of `origin`, a URL; its first bytes are there to be written. `skip` identities of the
+ * profile are left out: 0, or `next` - 1 of the evidence of an attempt that was rejected. `now` is Unix milliseconds. On
+ * REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL. Errors: NULL, INPUT, and FAILED for a URL,
+ * roots or identities that cannot be used.
+ */
+regauth_status regauth_tls_connect(const regauth_profile *profile,
+                                   size_t skip,
+                                   const char *origin,
+                                   size_t origin_len,
+                                   uint64_t now,
+                                   regauth_tls **out,
+                                   regauth_error **error);
+
+/**
+ * Says what the connection wants; the same until a call answers it or brings something new. `now` is Unix milliseconds.
+ * Errors: NULL, INPUT.
+ */
+regauth_status regauth_tls_poll(regauth_tls *tls,
+                                uint64_t now,
+                                regauth_tls_step *out);
+
+/**
+ * Room for what is read from the socket, at least one record, lent until the next call. Errors: NULL.
+ */
+regauth_status regauth_tls_space(regauth_tls *tls,
+                                 regauth_space *out);
+
+/**
+ * So many bytes were read into the space; 0 at the end of the stream, or where reading failed. More than there was ends
+ * the connection. Errors: NULL.
+ */
+regauth_status regauth_tls_filled(regauth_tls *tls,
+                                  size_t n);
+
+/**
+ * So many bytes of REGAUTH_TLS_WRITE were written. More than there were ends the connection. Errors: NULL.
+ */
+regauth_status regauth_tls_wrote(regauth_tls *tls,
+                                 size_t n);
+
+/**
+ * Writing failed: nothing more is sent, and reading goes on, because the alert that says why is often there already.
+ * Errors: NULL.
+ */
+regauth_status regauth_tls_write_failed(regauth_tls *tls);
+
+/**
+ * So many bytes of REGAUTH_TLS_PLAIN were used. More than there were ends the connection. Errors: NULL.
+ */
+regauth_status regauth_tls_took(regauth_tls *tls,
+                                size_t n);
+
+/**
+ * Encrypts some of these bytes to be written; `*taken` says how many: none before the handshake is over, while 64 KiB wait
+ * to be written, and after the end. Errors: NULL, INPUT.
+ */
+regauth_status regauth_tls_send(regauth_tls *tls,
+                                const void *plain,
+                                size_t plain_len,
+                                size_t *taken);
+
+/**
+ * Ends the connection: a close_notify is written after what already waits, and nothing more is read. Errors: NULL.
+ */
+regauth_status regauth_tls_close(regauth_tls *tls);
+
+/**
+ * Gives the memory of empty buffers back: for a connection that is put aside. Errors: NULL.
+ */
+regauth_status regauth_tls_release(regauth_tls *tls);
+
+/**
+ * The protocol that the server chose among the profile's ALPN names, lent by the connection. Errors: NULL, and NONE where
+ * it chose none.
+ */
+regauth_status regauth_tls_alpn(regauth_tls *tls,
+                                regauth_bytes *out);
+
+/**
+ * The facts about client certificates, as far as they are known; lent by the connection. Errors: NULL, INPUT.
+ */
+regauth_status regauth_tls_evidence(regauth_tls *tls,
+                                    regauth_evidence *out);
+
+/**
+ * Says why the connection has failed, after REGAUTH_TLS_FAILED. The bytes are lent by the connection. Errors: NULL, INPUT,
+ * and NONE where it has not.
+ */
+regauth_status regauth_tls_error(const regauth_tls *tls,
+                                 regauth_error_info *out);
+
+/**
+ * Frees a connection; NULL is fine. The socket is the host's.
+ */
+void regauth_tls_free(regauth_tls *tls);
+
+/**
+ * Says what a connection is pooled by. Errors: NULL, INPUT.
+ */
+regauth_status regauth_link_get(const regauth_link *link, regauth_link_info *out);
+
+/**
+ * Frees a link; NULL is fine. Its socket is of no more use then.
+ */
+void regauth_link_free(regauth_link *link);
+
+/**
+ * An exchange for this flow of this agent. It takes the flow and its waker, also on an error: the pointer is of no more
+ * use. On REGAUTH_OK `*out` is the caller's to free. Errors: NULL, PANIC.
+ */
+regauth_status regauth_exchange_new(const regauth_agent *agent,
+                                    regauth_flow *flow,
+                                    regauth_exchange **out);
+
+/**
+ * Adds a field to the application's requests, before the first poll: Accept, Range, Content-Type. They go wherever a
+ * redirect leads, and not to token services. FAILED for a field that cannot be sent or is not the application's to set;
+ * the exchange goes on without it. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_exchange_header(regauth_exchange *exchange,
+                                       const char *name,
+                                       size_t name_len,
+                                       const char *value,
+                                       size_t value_len);
+
+/**
+ * Announces a body, before the first poll: its length in bytes, or REGAUTH_CHUNKED. Errors: NULL.
+ */
+regauth_status regauth_exchange_body_len(regauth_exchange *exchange, uint64_t length);
+
+/**
+ * Sets what is called when a wait may be over; the same as regauth_flow_on_wake. Errors: NULL.
+ */
+regauth_status regauth_exchange_on_wake(regauth_exchange *exchange,
+                                        regauth_wake_fn wake,
+                                        void *arg,
+                                        regauth_drop_fn drop);
+
+/**
+ * Says what to do next. The same until it is answered or something new has come in; calling again does no harm. `now` is
+ * Unix milliseconds. Other exchanges may be woken. Errors: NULL, INPUT.
+ */
+regauth_status regauth_exchange_poll(regauth_exchange *exchange,
+                                     uint64_t now,
+                                     regauth_do *out);
+
+/**
+ * Asks whether this address, 4 or 16 bytes in network order, may be used for the current REGAUTH_DO_CONNECT. Ask for each
+ * address before it is used, and use that one. FAILED: skip it; when none is left, regauth_exchange_failed with
+ * REGAUTH_FAILURE_ADDRESS_REFUSED. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_exchange_dial(regauth_exchange *exchange,
+                                     const void *address,
+                                     size_t address_len);
+
+/**
+ * The same for a proxy that resolves the name, of which the host makes the tunnel. Errors: NULL, FAILED.
+ */
+regauth_status regauth_exchange_dial_proxied(regauth_exchange *exchange);
+
+/**
+ * Answers REGAUTH_DO_CONNECT: `link` is NULL for a new connection to the address that was allowed last; or it is that of
+ * a pooled one, which is taken, also on an error. Errors: NULL.
+ */
+regauth_status regauth_exchange_connected(regauth_exchange *exchange,
+                                          uint64_t now,
+                                          regauth_link *link);
+
+/**
+ * Room for what is read from the socket, lent until the next call. Errors: NULL.
+ */
+regauth_status regauth_exchange_space(regauth_exchange *exchange, regauth_space *out);
+
+/**
+ * So many bytes were read into the space; 0 at the end of the stream. Errors: NULL.
+ */
+regauth_status regauth_exchange_filled(regauth_exchange *exchange, size_t n);
+
+/**
+ * So many bytes of REGAUTH_DO_WRITE were written. Errors: NULL.
+ */
+regauth_status regauth_exchange_wrote(regauth_exchange *exchange, size_t n);
+
+/**
+ * Answers REGAUTH_DO_HEAD: the head was looked at. Errors: NULL.
+ */
+regauth_status regauth_exchange_took_head(regauth_exchange *exchange);
+
+/**
+ * So many bytes of REGAUTH_DO_BODY were used. Errors: NULL.
+ */
+regauth_status regauth_exchange_took(regauth_exchange *exchange, size_t n);
+
+/**
+ * Answers REGAUTH_DO_WANT_BODY with the next bytes; `last` is 1 where none come behind these. `*taken` says how many were
+ * taken: the others are the first of the next call, which is also the one to say `last` then. Errors: NULL, INPUT.
+ */
+regauth_status regauth_exchange_body(regauth_exchange *exchange,
+                                     const void *content,
+                                     size_t content_len,
+                                     uint32_t last,
+                                     size_t *taken);
+
+/**
+ * Answers REGAUTH_DO_WANT_BODY where the body cannot begin at its start once more, and ends the exchange. Errors: NULL.
+ */
+regauth_status regauth_exchange_body_gone(regauth_exchange *exchange);
+
+/**
+ * Answers REGAUTH_DO_CREDENTIALS; the same as regauth_flow_credentials. Errors: NULL, INPUT.
+ */
+regauth_status regauth_exchange_credentials(regauth_exchange *exchange,
+                                            uint64_t now,
+                                            uint32_t kind,
+                                            const char *user,
+                                            size_t user_len,
+                                            const char *secret,
+                                            size_t secret_len,
+                                            uint64_t valid_until);
+
+/**
+ * Answers REGAUTH_DO_CREDENTIALS where the look-up did not work, and ends the exchange; `why` is one sentence without
+ * secrets. Errors: NULL, INPUT.
+ */
+regauth_status regauth_exchange_helper_failed(regauth_exchange *exchange,
+                                              uint64_t now,
+                                              const char *why,
+                                              size_t why_len);
+
+/**
+ * Answers CONNECT, WRITE or READ with what went wrong, one of REGAUTH_FAILURE_*. After a failed write the exchange reads
+ * on, unless that was a timeout. Errors: NULL, INPUT.
+ */
+regauth_status regauth_exchange_failed(regauth_exchange *exchange,
+                                       uint64_t now,
+                                       uint32_t why);
+
+/**
+ * Answers REGAUTH_DO_CLOSE: the socket is closed or pooled. Errors: NULL.
+ */
+regauth_status regauth_exchange_closed(regauth_exchange *exchange);
+
+/**
+ * The connection's state, to be pooled with its socket: at REGAUTH_DO_CLOSE and after REGAUTH_DO_DONE. On REGAUTH_OK `*out`
+ * is the caller's to free, or to give to regauth_exchange_connected. Errors: NULL, and NONE where the connection cannot
+ * serve another request.
+ */
+regauth_status regauth_exchange_take_link(regauth_exchange *exchange,
+                                          regauth_link **out);
+
+/**
+ * A request that went out, by its index, and what came of it; `tls` may be NULL, and gets what the connection showed, or
+ * zeros for plain http. Errors: NULL, INPUT, and NONE for an index that is too large.
+ */
+regauth_status regauth_exchange_sent(regauth_exchange *exchange,
+                                     size_t index,
+                                     regauth_sent *out,
+                                     regauth_evidence *tls);
+
+/**
+ * Says why the exchange has failed, after REGAUTH_DO_FAILED; before that, why the last header or address was refused. The
+ * bytes are lent by the exchange. Errors: NULL, INPUT, and NONE where nothing failed.
+ */
+regauth_status regauth_exchange_error(const regauth_exchange *exchange,
+                                      regauth_error_info *out);
+
+/**
+ * Copies the transcript, every decision so far without any secret; the same as regauth_flow_explain. Errors: NULL, SPACE.
+ */
+regauth_status regauth_exchange_explain(const regauth_exchange *exchange,
+                                        char *buf,
+                                        size_t cap,
+                                        size_t *len);
+
+/**
+ * What a URL in the answer is followed with (regauth_agent_referred). On REGAUTH_OK `*out` is the caller's to free.
+ * Errors: NULL.
+ */
+regauth_status regauth_exchange_referrer(const regauth_exchange *exchange,
+                                         regauth_referrer **out);
+
+/**
+ * Frees an exchange; NULL is fine. What it was doing for others passes to one of them, who is woken. The socket is the
+ * host's.
+ */
+void regauth_exchange_free(regauth_exchange *exchange);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* REGAUTH_H */
+
+/* A C string as bytes, for structs. */
+static inline regauth_bytes regauth_text(const char *text) {
+  regauth_bytes bytes;
+  bytes.ptr = text;
+  bytes.len = regauth_length(text);
+  return bytes;
+}
