@@ -85,7 +85,7 @@ pub struct Choice {
     pub pair: Option<usize>,
     /// The next identity that would do: where to begin if the server refuses this one, by [`Profile::retry`].
     pub next: Option<usize>,
-    /// The same for [`Evidence`](super::Evidence): the pair, or for each one why not.
+    /// The same for [`Evidence`]: the pair, or for each one why not.
     pub shown: Shown,
 }
 
