@@ -7,12 +7,14 @@ mod run;
 #[test]
 fn all_lines_pass() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors");
+    // Under Miri, a thousand times slower, one in ten.
+    let step = if cfg!(miri) { 10 } else { 1 };
     let mut passed = 0;
     let mut failed = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "jsonl") {
-            for line in std::fs::read_to_string(&path).unwrap().lines() {
+            for line in std::fs::read_to_string(&path).unwrap().lines().step_by(step) {
                 match run::line(line) {
                     Ok(_) => passed += 1,
                     Err((id, why)) => failed.push(format!("{} {id}: {why}", path.display())),
@@ -21,7 +23,7 @@ fn all_lines_pass() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(passed >= 1045, "only {passed} lines");
+    assert!(passed * step >= 1045, "only {passed} lines");
 }
 
 #[test]

@@ -51,6 +51,7 @@ mod tests {
 
     /// Names that differ little spread over all buckets, and over the bits that tell entries of one bucket apart.
     #[test]
+    #[cfg_attr(miri, ignore = "65,536 names, and nothing but arithmetic")]
     fn names_that_count_up_spread() {
         let quick = Quick::default();
         let mut buckets = vec![0_u32; 1024];
