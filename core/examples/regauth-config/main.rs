@@ -8,6 +8,8 @@
 mod envoy;
 mod explain;
 mod options;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 use std::time::SystemTime;

@@ -151,8 +151,11 @@ impl Sources {
 
     /// Where a name in a file is on this machine.
     fn real(&self, name: &Path) -> PathBuf {
+        // A name that was relative stands beside the file that names it.
+        let mut folders = self.named.iter().flat_map(|(_, paths)| paths).filter_map(|path| path.parent());
+        let beside = folders.any(|folder| folder.parent().is_some() && name.starts_with(folder));
         match (&self.root, name.strip_prefix("/")) {
-            (Some(root), Ok(inside)) if !name.starts_with(root) => root.join(inside),
+            (Some(root), Ok(inside)) if !beside && !name.starts_with(root) => root.join(inside),
             _ => name.to_path_buf(),
         }
     }

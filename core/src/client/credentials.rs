@@ -115,7 +115,7 @@ pub struct Query {
 }
 
 /// A credential helper to run: the program `docker-credential-NAME get`, with the URL on its standard input and nothing
-/// else. [`crate::config::helper`] reads what it prints.
+/// else. `config::helper` reads what it prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Helper {

@@ -2,7 +2,10 @@
 
 mod agent;
 mod cache;
+#[cfg(feature = "config")]
 pub(crate) mod config;
+#[cfg(not(feature = "config"))]
+pub mod config;
 pub mod credentials;
 mod endpoints;
 pub mod flow;

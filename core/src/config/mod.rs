@@ -1,5 +1,5 @@
 //! Importers of the configuration files that people have: names and bytes in, a [`Model`] out, and from that a
-//! [`Config`](crate::Config) with [`Diagnostic`]s. No file is opened here.
+//! [`Config`] with [`Diagnostic`]s. No file is opened here.
 //!
 //! | format | call | `ca` |
 //! |---|---|---|
@@ -137,6 +137,7 @@ mod registries_yaml;
 mod tree;
 mod yaml;
 
+pub use crate::client::{Config, Host, Mode, Pair, PairKind};
 pub use diagnostic::{Code, Diagnostic, Place, Severity};
 pub use directory::{Directory, Entry, File, Files, MAX_ENTRIES, MAX_FILE};
 pub use load::Importer;
@@ -145,7 +146,7 @@ pub use model::{
 };
 
 #[doc(hidden)]
-pub fn example(text: &str) -> (crate::Config, Vec<Diagnostic>) {
+pub fn example(text: &str) -> (Config, Vec<Diagnostic>) {
     let mut importer = Importer::new();
     importer.regauth(&File::new("regauth.toml", text));
     importer.finish().into_config()
