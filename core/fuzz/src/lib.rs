@@ -5,6 +5,7 @@
 pub mod challenge;
 pub mod decide;
 pub mod flow;
+pub mod import;
 pub mod origin;
 pub mod reference;
 pub mod scope;
