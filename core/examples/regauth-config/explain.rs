@@ -144,6 +144,22 @@ impl Explained {
         self.config.credentials_of(&endpoint.origin, &endpoint.repository)
     }
 
+    /// Whether a password may go to this origin at all.
+    fn may_send(&self, origin: &Origin) -> bool {
+        let Ok(target) = Url::parse(&origin.to_string()) else { return false };
+        let chain = Chain::at(origin.clone());
+        let ask = Question {
+            anchor: origin,
+            hop: Hop::Registry,
+            target: &target,
+            chain: &chain,
+            credentials: true,
+            anchor_class: None,
+            address: None,
+        };
+        matches!(decide(&self.config, &ask), Decision::Allow(Grants { credential: true, .. }))
+    }
+
     /// Where credentials stand, as the model has it.
     fn place(&self, shown: &str) -> Option<&Place> {
         self.model.credentials.iter().map(|entry| &entry.place).find(|place| place.to_string() == shown)
@@ -158,6 +174,7 @@ impl Explained {
             "file": place.map(|place| &place.file),
             "key": place.map(|place| &place.key),
             "line": place.and_then(|place| place.line),
+            "sent": self.may_send(&endpoint.origin),
             "helper": found.helper.map(|helper| json!({ "name": helper.name, "url": helper.url })),
         })
     }
@@ -289,6 +306,7 @@ impl Explained {
             (None, Some(helper)) => format!("docker-credential-{} for {}", helper.name, helper.url),
             (None, None) => found.what.to_string(),
         });
+        let held = if held == "none" || self.may_send(origin) { held } else { format!("{held}: not sent, policy") };
         let from = credentials
             .and_then(|found| found.provenance)
             .map(|from| format!("; credentials from {from}"))

@@ -286,6 +286,14 @@ impl Importer {
     fn key_of(&mut self, text: &str, at: &Place, reader: Reader) -> Option<Key> {
         let kubernetes = reader == Reader::Kubernetes;
         let parsed = if kubernetes && text.contains(['*', '?', '[']) { glob_key(text) } else { parse_key(text) };
+        let parsed = parsed.map(|mut key| {
+            if let Some(path) =
+                key.path.strip_prefix("v1/").or_else(|| key.path.strip_prefix("v2/")).filter(|_| kubernetes)
+            {
+                key.path = path.into();
+            }
+            key
+        });
         let Some(key) = parsed else {
             let what = "the key is no registry: nothing is found under it";
             self.warn(Code::IgnoredKey, at, what, "Write host[:port], and a path where one is meant.");
@@ -415,7 +423,6 @@ fn glob_key(text: &str) -> Option<Key> {
     if host.is_empty() || host.len() > 255 || !host.chars().all(good) {
         return None;
     }
-    let path = path.strip_prefix("v1/").or_else(|| path.strip_prefix("v2/")).unwrap_or(path);
     let path = path.trim_matches('/').to_string();
     Some(Key { registries: For::Glob { host: host.into(), port }, path, rank: 0, alias: false })
 }

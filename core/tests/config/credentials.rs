@@ -377,6 +377,12 @@ fn kubernetes() {
             "reg creds:robot\n!",
         ),
         (
+            "2.4 /v1/ is stripped before a path too",
+            r#"{"auths":{"reg.example/v1/foo":{ROBOT}}}"#,
+            "reg.example/foo/bar",
+            "reg creds:robot\n!",
+        ),
+        (
             "2.4 a path by whole components, not raw",
             r#"{"auths":{"reg.example/foo":{ROBOT}}}"#,
             "reg.example/foobar",
