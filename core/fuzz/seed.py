@@ -166,3 +166,24 @@ for more in [{}, {"cnf": {"x5t#S256": "A" * 43}}, {"access": []}, {"AUD": "x"}]:
 policy = b"# x\nbuilder builds/{build} pull,push\n* library/* pull\nadmin registry:catalog *\nbuilder a/** none\n"
 put("server_policy", RECORD.join([policy, b"spiffe://example.org/b/{build}", b"spiffe://example.org/b/x-1",
                                   b"repository:builds/x-1:pull repository:library/x:pull,push registry:catalog:*"]))
+
+# Responses, whole ones and such that break a rule.
+RESPONSES = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.0 200 OK\r\n\r\nuntil the end",
+    b"HTTP/1.1 200 OK\nContent-Length: 5, 5\nContent-Length: 05\n\nhello!",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nConnection: close\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\n\r\n", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 200 OK\r\n a: b\r\n\r\n",
+]
+for number, response in enumerate(RESPONSES):
+    for method in range(2):
+        put("http", bytes([method, 17, 30]) + response)
+for method, target, fields, framing in [
+    ("GET", "/v2/app/manifests/1", ["Accept", "a/b", "X-Team", "7"], 2), ("PUT", "/v2/a/blobs/uploads/1?digest=x", [], 1),
+    ("PATCH", "/x", ["Content-Type", "a"], 0), ("GET", "/x", ["Authorization", "x\r\nY: z"], 2), ("POST", "/x", ["Host", "a"], 2),
+]:
+    put("request", FIELD.join(map(text, [method, target, "reg.example:5000"] + fields)) + FIELD + bytes([framing]))

@@ -5,9 +5,11 @@
 pub mod challenge;
 pub mod decide;
 pub mod flow;
+pub mod http;
 pub mod import;
 pub mod origin;
 pub mod reference;
+pub mod request;
 pub mod scope;
 pub mod server_policy;
 pub mod server_request;
