@@ -2,7 +2,8 @@
 # All tests of C: builds the library, installs it into a temporary directory, compiles examples and tests against that
 # as a user would, and runs the tests under the sanitizers and under valgrind. Installs what it lacks.
 #
-# PROFILE=release tests the library that is shipped; FAST=1 leaves valgrind out.
+# PROFILE=release tests the library that is shipped, BUILT=DIRECTORY one that is built already; FAST=1 leaves valgrind
+# out, SOAK is a number of flows.
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)

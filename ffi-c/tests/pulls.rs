@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use regauth_servers::{Kind, PASSWORD, Pair, Program, Record, Scenario, USER, World, have};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The directory with both examples, compiled with the address sanitizer, or why they are not there.
 fn examples() -> Option<&'static Path> {
@@ -19,22 +19,17 @@ fn examples() -> Option<&'static Path> {
 }
 
 fn build() -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let cargo = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--package", "regauth-c", "--target-dir"])
-        .arg(target)
-        .current_dir(ROOT)
-        .status();
-    assert!(cargo.unwrap().success(), "the C library does not build");
+    // Built together with this test.
+    let library = std::env::current_exe().unwrap().with_file_name("libregauth_c.a");
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-examples");
     fs::create_dir_all(&to).unwrap();
-    for (name, library) in [("pull", None), ("pull_curl", Some("-lcurl"))] {
+    for (name, more) in [("pull", None), ("pull_curl", Some("-lcurl"))] {
         let compiled = Command::new("cc")
             .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-fsanitize=address,undefined"])
-            .arg(format!("-I{ROOT}/ffi-c/include"))
-            .arg(format!("{ROOT}/ffi-c/examples/{name}.c"))
-            .arg(target.join("debug/libregauth_c.a"))
-            .args(library)
+            .arg(format!("-I{HERE}/include"))
+            .arg(format!("{HERE}/examples/{name}.c"))
+            .arg(&library)
+            .args(more)
             .args(["-lgcc_s", "-lm", "-ldl", "-lpthread", "-o"])
             .arg(to.join(name))
             .output();
