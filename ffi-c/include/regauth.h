@@ -308,6 +308,11 @@ static inline size_t regauth_length(const char *text) {
 #define REGAUTH_ERROR_BODY_GONE 25
 
 /**
+ * Local: credentials are configured for this registry and cannot be read.
+ */
+#define REGAUTH_ERROR_CREDENTIALS 26
+
+/**
  * The server did not ask for a client certificate.
  */
 #define REGAUTH_SHOWN_NOT_ASKED 0
@@ -358,6 +363,21 @@ static inline size_t regauth_length(const char *text) {
 #define REGAUTH_EVIDENCE_LATE 8
 
 /**
+ * The certificate has expired.
+ */
+#define REGAUTH_FLAW_EXPIRED 1
+
+/**
+ * The certificate is not valid yet.
+ */
+#define REGAUTH_FLAW_NOT_YET_VALID 2
+
+/**
+ * The certificate's extended key usage does not allow clients.
+ */
+#define REGAUTH_FLAW_NOT_FOR_CLIENTS 3
+
+/**
  * Show the first identity whatever the server's hints say.
  */
 #define REGAUTH_HOST_FORCE 1
@@ -391,6 +411,11 @@ static inline size_t regauth_length(const char *text) {
  * Of the default host only: leave for its identity to be shown to every registry.
  */
 #define REGAUTH_HOST_WILDCARD_IDENTITY 64
+
+/**
+ * The same after an answer that may be a refusal of the certificate: 403, 404, 5xx. The answer to the last one stands.
+ */
+#define REGAUTH_HOST_TRY_PAIRS_ON_STATUS 128
 
 /**
  * The roots of the configuration; for a configuration and a profile: the compiled-in ones.
@@ -514,6 +539,121 @@ static inline size_t regauth_length(const char *text) {
 #define REGAUTH_REDIRECTS_HOST 1
 
 /**
+ * The server requires a client certificate and was shown none.
+ */
+#define REGAUTH_CERTIFICATE_REQUIRED 1
+
+/**
+ * The server refused the certificate that it was shown.
+ */
+#define REGAUTH_CERTIFICATE_REJECTED 2
+
+/**
+ * The connection broke right after a TLS 1.3 handshake in which the server asked for a certificate.
+ */
+#define REGAUTH_CERTIFICATE_PROBABLY_REJECTED 3
+
+/**
+ * The handshake went well, and the server's answer is about the certificate.
+ */
+#define REGAUTH_CERTIFICATE_REJECTED_OVER_HTTP 4
+
+/**
+ * The server asks for a certificate after the handshake, which cannot be done.
+ */
+#define REGAUTH_CERTIFICATE_ASKED_LATE 5
+
+/**
+ * An identity is configured and the server did not ask for any.
+ */
+#define REGAUTH_CERTIFICATE_NOT_ASKED 6
+
+/**
+ * Manifests by digest, and blobs.
+ */
+#define REGAUTH_CAPABILITY_PULL 1
+
+/**
+ * Which digest a tag stands for.
+ */
+#define REGAUTH_CAPABILITY_RESOLVE 2
+
+/**
+ * Uploads.
+ */
+#define REGAUTH_CAPABILITY_PUSH 4
+
+/**
+ * The manifests that refer to one.
+ */
+#define REGAUTH_CAPABILITY_REFERRERS 8
+
+/**
+ * Docker's certs.d: one directory.
+ */
+#define REGAUTH_FORMAT_DOCKER_CERTS 1
+
+/**
+ * The certs.d directories of podman, buildah, skopeo and CRI-O, in their search order.
+ */
+#define REGAUTH_FORMAT_CONTAINERS_CERTS 2
+
+/**
+ * containerd's host directories in the order of config_path: hosts.toml.
+ */
+#define REGAUTH_FORMAT_HOSTS 3
+
+/**
+ * BuildKit's buildkitd.toml.
+ */
+#define REGAUTH_FORMAT_BUILDKITD 4
+
+/**
+ * k3s's and RKE2's registries.yaml.
+ */
+#define REGAUTH_FORMAT_REGISTRIES 5
+
+/**
+ * regauth.toml: pairs and everything that the other formats cannot say.
+ */
+#define REGAUTH_FORMAT_REGAUTH 6
+
+/**
+ * Docker's config.json.
+ */
+#define REGAUTH_FORMAT_DOCKER_CONFIG 7
+
+/**
+ * The value of DOCKER_AUTH_CONFIG, under the variable's name; before config.json.
+ */
+#define REGAUTH_FORMAT_DOCKER_AUTH_CONFIG 8
+
+/**
+ * podman's auth.json.
+ */
+#define REGAUTH_FORMAT_AUTH_JSON 9
+
+/**
+ * A Kubernetes image pull secret.
+ */
+#define REGAUTH_FORMAT_KUBERNETES 10
+
+/**
+ * Worth knowing.
+ */
+#define REGAUTH_SEVERITY_INFO 1
+
+/**
+ * Other readers of this file do something else, or something is not used.
+ */
+#define REGAUTH_SEVERITY_WARNING 2
+
+/**
+ * Something that is configured cannot be used.
+ */
+#define REGAUTH_SEVERITY_ERROR 3
+
+/**
  * Write some of these bytes to the socket; then regauth_tls_wrote or regauth_tls_write_failed.
  */
 #define REGAUTH_TLS_WRITE 1
@@ -617,6 +757,16 @@ typedef struct regauth_challenges regauth_challenges;
 typedef struct regauth_config regauth_config;
 
 /**
+ * A directory of configuration files: names and contents. Exclusive: one thread at a time.
+ */
+typedef struct regauth_directory regauth_directory;
+
+/**
+ * Where to ask for an image, in order: mirrors, then the registry. Exclusive: one thread at a time.
+ */
+typedef struct regauth_endpoints regauth_endpoints;
+
+/**
  * An error that a call without an object of its own gave out.
  */
 typedef struct regauth_error regauth_error;
@@ -637,6 +787,12 @@ typedef struct regauth_flow regauth_flow;
  * changed, for any number of threads at once.
  */
 typedef struct regauth_identity regauth_identity;
+
+/**
+ * Reads configuration files of several formats into one configuration. Each import is one source; what an earlier one says
+ * holds before a later one's. Exclusive: one thread at a time.
+ */
+typedef struct regauth_importer regauth_importer;
 
 /**
  * The state of an idle connection, to be pooled together with its socket. Exclusive: one thread at a time.
@@ -714,9 +870,9 @@ typedef struct {
    */
   uint32_t http_status;
   /**
-   * Always 0.
+   * REGAUTH_CERTIFICATE_*: what became of client authentication, where the error has to do with it.
    */
-  uint32_t reserved;
+  uint32_t certificates;
   /**
    * REGAUTH_ERROR_TOKEN_LATER: when to try again, in Unix milliseconds; 0 where nobody said.
    */
@@ -814,6 +970,18 @@ typedef struct {
    * Which one to try after a rejection, the first being 1; 0: none.
    */
   uint32_t next;
+  /**
+   * REGAUTH_FLAW_*: what speaks against the certificate that was shown; 0: nothing.
+   */
+  uint32_t flaw;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+  /**
+   * EXPIRED: so many seconds ago. NOT_YET_VALID: in so many seconds it is.
+   */
+  uint64_t flaw_seconds;
   /**
    * The issuers that the server named, as text.
    */
@@ -913,7 +1081,7 @@ typedef struct {
    */
   size_t struct_size;
   /**
-   * REGAUTH_HOST_FORCE, _TRY_PAIRS and _SKIP_VERIFY, added up.
+   * REGAUTH_HOST_FORCE, _TRY_PAIRS, _TRY_PAIRS_ON_STATUS and _SKIP_VERIFY, added up.
    */
   uint32_t flags;
   /**
@@ -963,7 +1131,7 @@ typedef struct {
    */
   size_t struct_size;
   /**
-   * REGAUTH_HOST_FORCE, _TRY_PAIRS and _SKIP_VERIFY, added up.
+   * REGAUTH_HOST_FORCE, _TRY_PAIRS, _TRY_PAIRS_ON_STATUS and _SKIP_VERIFY, added up.
    */
   uint32_t flags;
   /**
@@ -1174,6 +1342,52 @@ typedef struct {
 } regauth_answer;
 
 /**
+ * An endpoint to try. All bytes are lent by the endpoints, for as long as they are held.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_endpoint), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Scheme, host and port: the anchor of its requests.
+   */
+  regauth_bytes origin;
+  /**
+   * The path of the API: "/v2", unless the configuration overrides it.
+   */
+  regauth_bytes root;
+  /**
+   * The repository there.
+   */
+  regauth_bytes repository;
+  /**
+   * The registry that a mirror is asked to stand for, as query parameter ns; none where that is not asked.
+   */
+  regauth_bytes ns;
+  /**
+   * The file and key that it comes from; none where it comes from no file.
+   */
+  regauth_bytes provenance;
+  /**
+   * REGAUTH_CAPABILITY_*, added up.
+   */
+  uint32_t capabilities;
+  /**
+   * The TLS profile of requests to it.
+   */
+  uint32_t profile;
+  /**
+   * Whether it is a mirror.
+   */
+  uint32_t mirror;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+} regauth_endpoint;
+
+/**
  * One challenge. All bytes are lent by the challenges, until the next regauth_challenges_get.
  */
 typedef struct {
@@ -1232,6 +1446,45 @@ typedef struct {
    */
   regauth_bytes reference;
 } regauth_reference_info;
+
+/**
+ * Something that is wrong with a configuration, or would surprise. All bytes are text without secrets, lent by the
+ * importer.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_diagnostic), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_SEVERITY_*.
+   */
+  uint32_t severity;
+  /**
+   * The line, from 1; 0 where the format gives none.
+   */
+  uint32_t line;
+  /**
+   * The file.
+   */
+  regauth_bytes file;
+  /**
+   * The key in it, dotted; empty for the file as a whole.
+   */
+  regauth_bytes key;
+  /**
+   * What kind: a stable name in words with hyphens, such as "missing-file".
+   */
+  regauth_bytes code;
+  /**
+   * One sentence: what is so.
+   */
+  regauth_bytes what;
+  /**
+   * One sentence: what to do.
+   */
+  regauth_bytes remedy;
+} regauth_diagnostic;
 
 /**
  * Signs `message`, which is not hashed yet, by one of the schemes that were given: writes at most `cap` bytes to
@@ -1934,6 +2187,75 @@ regauth_status regauth_flow_referrer(const regauth_flow *flow,
 void regauth_flow_free(regauth_flow *flow);
 
 /**
+ * Whether to make another attempt with the next identity, after one that showed `tls` and ended with a failure (one of
+ * REGAUTH_FAILURE_*, `status` 0) or an answer (`why` 0): `*skip` is how many identities to leave out then. Whether the
+ * request can be repeated is for the caller to know; another attempt takes a new connection that resumes no session. Any
+ * thread. Errors: NULL, INPUT, and NONE where the end stands.
+ */
+regauth_status regauth_profile_retry(const regauth_profile *profile,
+                                     const regauth_evidence *tls,
+                                     uint32_t why,
+                                     uint32_t status,
+                                     size_t *skip);
+
+/**
+ * Writes into the transcript that the host answers the current REGAUTH_STEP_SEND by such an attempt. Errors: NULL, INPUT.
+ */
+regauth_status regauth_flow_retried(regauth_flow *flow,
+                                    const regauth_evidence *tls,
+                                    uint32_t why,
+                                    uint32_t status);
+
+/**
+ * What an answer says about client certificates, as an error with `certificates` set: `content_type` and `body` are the
+ * answer's, of the body as much as there is of its first 4 KiB; `identity` is the label of what is configured for the
+ * connection, or empty; `tls` is NULL for plain http. On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors:
+ * NULL, INPUT, and NONE where it has nothing to do with client certificates.
+ */
+regauth_status regauth_diagnose(uint32_t status,
+                                const char *content_type,
+                                size_t content_type_len,
+                                const void *body,
+                                size_t body_len,
+                                const char *identity,
+                                size_t identity_len,
+                                const regauth_evidence *tls,
+                                regauth_error **out);
+
+/**
+ * The endpoints for an image that can do `want`, one of REGAUTH_CAPABILITY_*. Each is an anchor of its own; nothing of
+ * the registry's goes to a mirror. On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_agent_endpoints(const regauth_agent *agent,
+                                       const regauth_reference *image,
+                                       uint32_t want,
+                                       regauth_endpoints **out);
+
+/**
+ * An endpoint by its index. Errors: NULL, INPUT, and NONE for an index that is too large.
+ */
+regauth_status regauth_endpoints_get(const regauth_endpoints *endpoints,
+                                     size_t index,
+                                     regauth_endpoint *out);
+
+/**
+ * The URL of something in the repository of an endpoint: `rest` is "manifests/latest", "blobs/sha256:..". Errors: NULL,
+ * INPUT, SPACE, and NONE for an index that is too large.
+ */
+regauth_status regauth_endpoints_url(const regauth_endpoints *endpoints,
+                                     size_t index,
+                                     const char *rest,
+                                     size_t rest_len,
+                                     char *buf,
+                                     size_t cap,
+                                     size_t *len);
+
+/**
+ * Frees endpoints; NULL is fine.
+ */
+void regauth_endpoints_free(regauth_endpoints *endpoints);
+
+/**
  * Reads the WWW-Authenticate fields of one answer, given in their order; they are copied. `*flaws` is how many times they
  * break the grammar, and may be NULL. On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL, INPUT.
  */
@@ -2017,6 +2339,162 @@ regauth_status regauth_origin_parse(const char *url,
                                     size_t cap,
                                     size_t *len,
                                     regauth_error **error);
+
+/**
+ * An importer without files. `now` is Unix milliseconds, at which certificates are looked at; 0: none has expired then.
+ * On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL.
+ */
+regauth_status regauth_importer_new(uint64_t now,
+                                    regauth_importer **out);
+
+/**
+ * Sets the certificate authorities that those of the files are added to: `mode` is one of REGAUTH_ROOTS_*, `pem` are
+ * copied. Errors: NULL, INPUT.
+ */
+regauth_status regauth_importer_roots(regauth_importer *importer,
+                                      uint32_t mode,
+                                      const regauth_bytes *pem,
+                                      size_t pem_len);
+
+/**
+ * Gives a file that configuration files name, exactly as it was wanted, before the first import; it is copied. Errors:
+ * NULL, INPUT, MISUSE.
+ */
+regauth_status regauth_importer_file(regauth_importer *importer,
+                                     const char *name,
+                                     size_t name_len,
+                                     const char *contents,
+                                     size_t contents_len);
+
+/**
+ * The same for a directory, which is taken, also on an error. Errors: NULL, INPUT, MISUSE.
+ */
+regauth_status regauth_importer_file_directory(regauth_importer *importer,
+                                               const char *name,
+                                               size_t name_len,
+                                               regauth_directory *directory);
+
+/**
+ * The same for one that could not be read: `why` in the words of the system. Errors: NULL, INPUT, MISUSE.
+ */
+regauth_status regauth_importer_file_unreadable(regauth_importer *importer,
+                                                const char *name,
+                                                size_t name_len,
+                                                const char *why,
+                                                size_t why_len);
+
+/**
+ * Imports a file: `format` is one of REGAUTH_FORMAT_BUILDKITD to _KUBERNETES; `name` is its path, as people are to read it
+ * and as the names in it are relative to. What is wrong with it becomes a diagnostic. Errors: NULL, INPUT, and MISUSE after
+ * the end.
+ */
+regauth_status regauth_importer_import(regauth_importer *importer,
+                                       uint32_t format,
+                                       const char *name,
+                                       size_t name_len,
+                                       const char *contents,
+                                       size_t contents_len);
+
+/**
+ * The same for a file that is there and could not be read, which is never the same as none: `why` in the words of the
+ * system. Errors: NULL, INPUT, MISUSE.
+ */
+regauth_status regauth_importer_import_unreadable(regauth_importer *importer,
+                                                  uint32_t format,
+                                                  const char *name,
+                                                  size_t name_len,
+                                                  const char *why,
+                                                  size_t why_len);
+
+/**
+ * Imports directories in their search order: `format` is one of REGAUTH_FORMAT_DOCKER_CERTS (exactly one), _CONTAINERS_CERTS
+ * and _HOSTS. They are taken, also on an error. Errors: NULL, INPUT, MISUSE.
+ */
+regauth_status regauth_importer_import_directories(regauth_importer *importer,
+                                                   uint32_t format,
+                                                   regauth_directory *const *directories,
+                                                   size_t directories_len);
+
+/**
+ * A file or directory, by its index, that was named and not given; lent until the next import. Run the imports once with
+ * a first importer, read what it wants, and run them again with a second one that is given all of that. Errors: NULL, and
+ * NONE for an index that is too large.
+ */
+regauth_status regauth_importer_wanted(const regauth_importer *importer,
+                                       size_t index,
+                                       regauth_bytes *out);
+
+/**
+ * Makes the configuration, to which more may be added; the diagnostics stay here. It is made whatever they say: where an
+ * identity or credentials cannot be used, requests to that host fail, and never go out without. On REGAUTH_OK `*out` is
+ * the caller's to free. Errors: NULL, and MISUSE the second time.
+ */
+regauth_status regauth_importer_finish(regauth_importer *importer,
+                                       regauth_config **out);
+
+/**
+ * A diagnostic by its index, after regauth_importer_finish. Errors: NULL, INPUT, and NONE for an index that is too large.
+ */
+regauth_status regauth_importer_diagnostic(const regauth_importer *importer,
+                                           size_t index,
+                                           regauth_diagnostic *out);
+
+/**
+ * Frees an importer; NULL is fine.
+ */
+void regauth_importer_free(regauth_importer *importer);
+
+/**
+ * An empty directory; `name` is its path, as people are to read it. On REGAUTH_OK `*out` is the caller's to free, or to
+ * give to an importer. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_directory_new(const char *name,
+                                     size_t name_len,
+                                     regauth_directory **out);
+
+/**
+ * Adds a file, which is copied; a `/` in its path makes the directories between. Errors: NULL, INPUT.
+ */
+regauth_status regauth_directory_add(regauth_directory *directory,
+                                     const char *path,
+                                     size_t path_len,
+                                     const char *contents,
+                                     size_t contents_len);
+
+/**
+ * Says that something in it could not be read, or, with an empty path, the directory itself: `why` in the words of the
+ * system. Errors: NULL, INPUT.
+ */
+regauth_status regauth_directory_unreadable(regauth_directory *directory,
+                                            const char *path,
+                                            size_t path_len,
+                                            const char *why,
+                                            size_t why_len);
+
+/**
+ * Frees a directory; NULL is fine.
+ */
+void regauth_directory_free(regauth_directory *directory);
+
+/**
+ * Answers REGAUTH_STEP_CREDENTIALS that names a helper, with what it printed: run docker-credential-NAME get, without a
+ * shell, with the URL on its standard input and no line end. `success` is whether it exited with 0. The output is copied
+ * and wiped; take no more than 1 MiB of it, and set a time limit. Other flows may be woken. Errors: NULL, INPUT.
+ */
+regauth_status regauth_flow_helper_output(regauth_flow *flow,
+                                          uint64_t now,
+                                          uint32_t success,
+                                          const char *output,
+                                          size_t output_len);
+
+/**
+ * Answers REGAUTH_DO_CREDENTIALS that names a helper; the same as regauth_flow_helper_output. Errors: NULL, INPUT.
+ */
+regauth_status regauth_exchange_helper_output(regauth_exchange *exchange,
+                                              uint64_t now,
+                                              uint32_t success,
+                                              const char *output,
+                                              size_t output_len);
 
 /**
  * An identity from PEM: the chain with the leaf first, and its key as PKCS#8, PKCS#1 or SEC1, not encrypted; both may be
@@ -2181,6 +2659,12 @@ regauth_status regauth_exchange_header(regauth_exchange *exchange,
  * Announces a body, before the first poll: its length in bytes, or REGAUTH_CHUNKED. Errors: NULL.
  */
 regauth_status regauth_exchange_body_len(regauth_exchange *exchange, uint64_t length);
+
+/**
+ * Says, before the first poll, that the body can begin at its start once more. Without this a request of whose body bytes
+ * were sent is not repeated with another identity (REGAUTH_HOST_TRY_PAIRS_ON_STATUS). Errors: NULL.
+ */
+regauth_status regauth_exchange_body_rewinds(regauth_exchange *exchange);
 
 /**
  * Sets what is called when a wait may be over; the same as regauth_flow_on_wake. Errors: NULL.

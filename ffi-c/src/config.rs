@@ -37,6 +37,9 @@ pub const REGAUTH_HOST_LOCAL: u32 = 32;
 /// Of the default host only: leave for its identity to be shown to every registry.
 pub const REGAUTH_HOST_WILDCARD_IDENTITY: u32 = 64;
 
+/// The same after an answer that may be a refusal of the certificate: 403, 404, 5xx. The answer to the last one stands.
+pub const REGAUTH_HOST_TRY_PAIRS_ON_STATUS: u32 = 128;
+
 /// The roots of the configuration; for a configuration and a profile: the compiled-in ones.
 pub const REGAUTH_ROOTS_INHERIT: u32 = 0;
 /// The compiled-in roots, and those given.
@@ -122,7 +125,7 @@ pub(crate) fn texts(ptr: *const regauth_bytes, len: usize) -> Result<Vec<Vec<u8>
 
 fn host(given: *const regauth_host) -> Result<Host, regauth_status> {
     let given = read(given)?;
-    if given.flags >= REGAUTH_HOST_WILDCARD_IDENTITY << 1 {
+    if given.flags >= REGAUTH_HOST_TRY_PAIRS_ON_STATUS << 1 {
         return Err(REGAUTH_INPUT);
     }
     let has = |flag| given.flags & flag != 0;
@@ -135,6 +138,7 @@ fn host(given: *const regauth_host) -> Result<Host, regauth_status> {
     host.alpn = texts(given.alpn, given.alpn_len)?;
     host.force = has(REGAUTH_HOST_FORCE);
     host.try_pairs = has(REGAUTH_HOST_TRY_PAIRS);
+    host.try_pairs_on_status = has(REGAUTH_HOST_TRY_PAIRS_ON_STATUS);
     host.skip_verify = has(REGAUTH_HOST_SKIP_VERIFY);
     host.password_over_http = has(REGAUTH_HOST_PASSWORD_OVER_HTTP);
     host.password_unverified = has(REGAUTH_HOST_PASSWORD_UNVERIFIED);

@@ -1,7 +1,9 @@
 //! Errors as C sees them.
 
+use regauth::error::Diagnosis;
 use regauth::{Error, ErrorKind};
 
+use crate::attempt::from_state;
 use crate::data::{Struct, regauth_bytes, regauth_status, write};
 use crate::guard::{Exclusive, exclusive, free, give, guard};
 use crate::numbers::*;
@@ -26,8 +28,8 @@ pub struct regauth_error_info {
     pub failure: u32,
     /// The status of the answer, where one was the cause.
     pub http_status: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// REGAUTH_CERTIFICATE_*: what became of client authentication, where the error has to do with it.
+    pub certificates: u32,
     /// REGAUTH_ERROR_TOKEN_LATER: when to try again, in Unix milliseconds; 0 where nobody said.
     pub retry_at: u64,
     /// The origin of the hop.
@@ -51,6 +53,7 @@ pub(crate) struct Said {
     pub(crate) kind: u32,
     pub(crate) failure: u32,
     pub(crate) http_status: u32,
+    pub(crate) certificates: u32,
     pub(crate) retry_at: u64,
     pub(crate) origin: String,
     pub(crate) what: String,
@@ -74,7 +77,7 @@ impl Said {
             kind: self.kind,
             failure: self.failure,
             http_status: self.http_status,
-            reserved: 0,
+            certificates: self.certificates,
             retry_at: self.retry_at,
             origin: lend(&self.origin),
             what: lend(&self.what),
@@ -97,11 +100,19 @@ impl From<&Error> for Said {
             ..Self::default()
         };
         match error.kind() {
-            ErrorKind::Network { failure, .. } => said.failure = from_failure(*failure),
+            ErrorKind::Network { failure, evidence } => {
+                said.failure = from_failure(*failure);
+                said.certificates = Diagnosis::of_failure(*failure, evidence.as_deref())
+                    .map_or(0, |diagnosis| from_state(diagnosis.state));
+            }
             ErrorKind::Ask { line, .. } => said.line.clone_from(line),
-            ErrorKind::Refused { status, .. }
-            | ErrorKind::TokenRefused { status, .. }
-            | ErrorKind::TokenNowhere { status } => said.http_status = u32::from(*status),
+            ErrorKind::TokenRefused { status, certificates, .. } => {
+                said.http_status = u32::from(*status);
+                said.certificates = certificates.as_ref().map_or(0, |diagnosis| from_state(diagnosis.state));
+            }
+            ErrorKind::Refused { status, .. } | ErrorKind::TokenNowhere { status } => {
+                said.http_status = u32::from(*status)
+            }
             ErrorKind::TokenLater { status, retry_at } => {
                 said.http_status = u32::from(*status);
                 said.retry_at = retry_at.map_or(0, |at| at.0);

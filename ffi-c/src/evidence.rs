@@ -1,6 +1,6 @@
 //! What a TLS connection showed, in both directions.
 
-use regauth::tls::{Evidence, Shown, Version};
+use regauth::tls::{Evidence, Flaw, Shown, Version};
 
 use crate::data::{Out, Struct, list, read, regauth_bytes, regauth_status, start};
 use crate::guard::guard_free;
@@ -29,6 +29,13 @@ pub const REGAUTH_EVIDENCE_ACCEPTED: u32 = 4;
 /// The server asked for a certificate after the handshake.
 pub const REGAUTH_EVIDENCE_LATE: u32 = 8;
 
+/// The certificate has expired.
+pub const REGAUTH_FLAW_EXPIRED: u32 = 1;
+/// The certificate is not valid yet.
+pub const REGAUTH_FLAW_NOT_YET_VALID: u32 = 2;
+/// The certificate's extended key usage does not allow clients.
+pub const REGAUTH_FLAW_NOT_FOR_CLIENTS: u32 = 3;
+
 /// What a TLS connection showed about client certificates. Given by a host with a TLS stack of its own: zero where it
 /// cannot tell. Given by layer b: all bytes are lent by the connection.
 #[repr(C)]
@@ -48,6 +55,12 @@ pub struct regauth_evidence {
     pub pair: u32,
     /// Which one to try after a rejection, the first being 1; 0: none.
     pub next: u32,
+    /// REGAUTH_FLAW_*: what speaks against the certificate that was shown; 0: nothing.
+    pub flaw: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// EXPIRED: so many seconds ago. NOT_YET_VALID: in so many seconds it is.
+    pub flaw_seconds: u64,
     /// The issuers that the server named, as text.
     pub hints: *const regauth_bytes,
     /// How many.
@@ -108,6 +121,13 @@ pub(crate) fn evidence(given: *const regauth_evidence) -> Result<Option<Evidence
         0 => None,
         alert => Some(u8::try_from(alert).map_err(|_| REGAUTH_INPUT)?),
     };
+    evidence.flaw = match given.flaw {
+        0 => None,
+        REGAUTH_FLAW_EXPIRED => Some(Flaw::Expired { ago: given.flaw_seconds }),
+        REGAUTH_FLAW_NOT_YET_VALID => Some(Flaw::NotYetValid { ahead: given.flaw_seconds }),
+        REGAUTH_FLAW_NOT_FOR_CLIENTS => Some(Flaw::NotForClients),
+        _ => return Err(REGAUTH_INPUT),
+    };
     if given.problem.len > 0 {
         evidence.problem = Some((text_of(&given.problem)?, text_of(&given.remedy)?));
     }
@@ -150,6 +170,12 @@ impl Lent {
             _ => (REGAUTH_SHOWN_NOT_ASKED, Vec::new()),
         };
         self.lines = lines;
+        let (flaw, flaw_seconds) = match evidence.flaw {
+            Some(Flaw::Expired { ago }) => (REGAUTH_FLAW_EXPIRED, ago),
+            Some(Flaw::NotYetValid { ahead }) => (REGAUTH_FLAW_NOT_YET_VALID, ahead),
+            Some(Flaw::NotForClients) => (REGAUTH_FLAW_NOT_FOR_CLIENTS, 0),
+            _ => (0, 0),
+        };
         let flag = |set: bool, flag: u32| if set { flag } else { 0 };
         regauth_evidence {
             struct_size: 0,
@@ -162,6 +188,9 @@ impl Lent {
             alert: evidence.alert.map_or(0, u32::from),
             pair: number(evidence.pair),
             next: number(evidence.next),
+            flaw,
+            reserved: 0,
+            flaw_seconds,
             hints: start(&self.hints),
             hints_len: self.hints.len(),
             lines: start(&self.lines),

@@ -25,7 +25,7 @@ pub struct regauth_exchange(Exclusive<State>);
 exclusive!(regauth_exchange, State, |state, said| state.error.refused(said));
 
 pub(crate) struct State {
-    exchange: Exchange,
+    pub(crate) exchange: Exchange,
     waker: Waker,
     lent: work::Lent,
     evidence: evidence::Lent,
@@ -77,6 +77,16 @@ pub unsafe extern "C" fn regauth_exchange_header(
 pub unsafe extern "C" fn regauth_exchange_body_len(exchange: *mut regauth_exchange, length: u64) -> regauth_status {
     guard(exchange, |state| {
         state.exchange.body_len((length != REGAUTH_CHUNKED).then_some(length));
+        Ok(())
+    })
+}
+
+/// Says, before the first poll, that the body can begin at its start once more. Without this a request of whose body bytes
+/// were sent is not repeated with another identity (REGAUTH_HOST_TRY_PAIRS_ON_STATUS). Errors: NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regauth_exchange_body_rewinds(exchange: *mut regauth_exchange) -> regauth_status {
+    guard(exchange, |state| {
+        state.exchange.body_rewinds();
         Ok(())
     })
 }

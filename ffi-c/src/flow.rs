@@ -31,7 +31,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn flow(&mut self) -> Result<&mut Flow, regauth_status> {
+    pub(crate) fn flow(&mut self) -> Result<&mut Flow, regauth_status> {
         self.flow.as_mut().ok_or(REGAUTH_MISUSE)
     }
 

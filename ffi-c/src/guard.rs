@@ -115,7 +115,7 @@ pub(crate) fn free<O: Object>(object: *mut O) {
 }
 
 /// Takes what an object holds and frees the object; `None` where a call is inside of it.
-#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "layer c takes flows"))]
+#[cfg_attr(not(any(feature = "tls", feature = "config")), allow(dead_code, reason = "layer c takes flows"))]
 pub(crate) fn consume<O: Object>(object: *mut O) -> Result<O::State, regauth_status> {
     // SAFETY: as in `guard`.
     let cell = (unsafe { object.as_ref() }).map(O::exclusive).ok_or(REGAUTH_NULL)?;

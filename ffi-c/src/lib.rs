@@ -36,11 +36,21 @@ pub mod step;
 
 pub mod flow;
 
+pub mod attempt;
+
+pub mod endpoints;
+
 pub mod challenge;
 
 pub mod scope;
 
 pub mod reference;
+
+#[cfg(feature = "config")]
+pub mod importer;
+
+#[cfg(feature = "config")]
+pub mod helper;
 
 #[cfg(feature = "tls")]
 pub mod pem;

@@ -128,6 +128,8 @@ pub const REGAUTH_ERROR_TLS: u32 = 23;
 pub const REGAUTH_ERROR_FIELD: u32 = 24;
 /// Local: the request has to be sent again and its body cannot be read twice.
 pub const REGAUTH_ERROR_BODY_GONE: u32 = 25;
+/// Local: credentials are configured for this registry and cannot be read.
+pub const REGAUTH_ERROR_CREDENTIALS: u32 = 26;
 
 pub(crate) fn hop(number: u32) -> Result<Hop, regauth_status> {
     Ok(match number {
@@ -222,6 +224,8 @@ pub(crate) fn from_kind(kind: &ErrorKind) -> u32 {
         ErrorKind::NoPassword { .. } => REGAUTH_ERROR_NO_PASSWORD,
         ErrorKind::WrongKind { .. } => REGAUTH_ERROR_WRONG_KIND,
         ErrorKind::Helper(_) => REGAUTH_ERROR_HELPER,
+        ErrorKind::Credentials(_) => REGAUTH_ERROR_CREDENTIALS,
+        ErrorKind::Tls { .. } => REGAUTH_ERROR_TLS,
         ErrorKind::Identity(_) => REGAUTH_ERROR_IDENTITY,
         ErrorKind::Realm { .. } => REGAUTH_ERROR_REALM,
         ErrorKind::Refused { .. } => REGAUTH_ERROR_REFUSED,

@@ -5,7 +5,10 @@ use std::sync::atomic::AtomicBool;
 
 use regauth::tls::{Profile, Settings, Shown, Version};
 
-use crate::config::{REGAUTH_HOST_FORCE, REGAUTH_HOST_SKIP_VERIFY, REGAUTH_HOST_TRY_PAIRS, identities, roots, texts};
+use crate::config::{
+    REGAUTH_HOST_FORCE, REGAUTH_HOST_SKIP_VERIFY, REGAUTH_HOST_TRY_PAIRS, REGAUTH_HOST_TRY_PAIRS_ON_STATUS, identities,
+    roots, texts,
+};
 use crate::data::{Out, Space, Struct, list, read, regauth_bytes, regauth_status, write};
 use crate::evidence::{
     REGAUTH_SHOWN_NO_PAIR, REGAUTH_SHOWN_NONE_FITS, REGAUTH_SHOWN_NOT_ASKED, REGAUTH_SHOWN_PAIR, REGAUTH_TLS_1_2,
@@ -26,7 +29,7 @@ counted!(regauth_profile, Profile);
 pub struct regauth_settings {
     /// sizeof(regauth_settings), set by the caller.
     pub struct_size: usize,
-    /// REGAUTH_HOST_FORCE, _TRY_PAIRS and _SKIP_VERIFY, added up.
+    /// REGAUTH_HOST_FORCE, _TRY_PAIRS, _TRY_PAIRS_ON_STATUS and _SKIP_VERIFY, added up.
     pub flags: u32,
     /// REGAUTH_ROOTS_*.
     pub roots: u32,
@@ -57,7 +60,7 @@ unsafe impl Struct for regauth_settings {}
 pub struct regauth_profile_info {
     /// sizeof(regauth_profile_info), set by the caller.
     pub struct_size: usize,
-    /// REGAUTH_HOST_FORCE, _TRY_PAIRS and _SKIP_VERIFY, added up.
+    /// REGAUTH_HOST_FORCE, _TRY_PAIRS, _TRY_PAIRS_ON_STATUS and _SKIP_VERIFY, added up.
     pub flags: u32,
     /// REGAUTH_ROOTS_WEBPKI, which stands for what the host trusts by itself, or REGAUTH_ROOTS_PEM.
     pub roots: u32,
@@ -95,6 +98,10 @@ pub struct regauth_choice {
 // SAFETY: numbers, the first is the size.
 unsafe impl Struct for regauth_choice {}
 
+/// The flags of a host that are also those of a profile.
+const FLAGS: u32 =
+    REGAUTH_HOST_FORCE | REGAUTH_HOST_TRY_PAIRS | REGAUTH_HOST_TRY_PAIRS_ON_STATUS | REGAUTH_HOST_SKIP_VERIFY;
+
 fn version(number: u32) -> Result<Option<Version>, regauth_status> {
     match number {
         0 => Ok(None),
@@ -121,7 +128,7 @@ pub unsafe extern "C" fn regauth_profile_new(
 ) -> regauth_status {
     guard_free(std::ptr::null_mut(), || {
         let (out, given) = (Out::new(out)?, read(settings)?);
-        if given.flags & !(REGAUTH_HOST_FORCE | REGAUTH_HOST_TRY_PAIRS | REGAUTH_HOST_SKIP_VERIFY) != 0 {
+        if given.flags & !FLAGS != 0 {
             return Err(REGAUTH_INPUT.into());
         }
         let mut settings = Settings::default();
@@ -129,6 +136,7 @@ pub unsafe extern "C" fn regauth_profile_new(
         settings.identities = identities(given.identities, given.identities_len)?;
         settings.force = given.flags & REGAUTH_HOST_FORCE != 0;
         settings.try_pairs = given.flags & REGAUTH_HOST_TRY_PAIRS != 0;
+        settings.try_pairs_on_status = given.flags & REGAUTH_HOST_TRY_PAIRS_ON_STATUS != 0;
         settings.skip_verify = given.flags & REGAUTH_HOST_SKIP_VERIFY != 0;
         settings.alpn = texts(given.alpn, given.alpn_len)?;
         settings.min_version = version(given.min_version)?;
@@ -151,6 +159,7 @@ pub unsafe extern "C" fn regauth_profile_get(
             struct_size: 0,
             flags: flag(settings.force, REGAUTH_HOST_FORCE)
                 | flag(settings.try_pairs, REGAUTH_HOST_TRY_PAIRS)
+                | flag(settings.try_pairs_on_status, REGAUTH_HOST_TRY_PAIRS_ON_STATUS)
                 | flag(settings.skip_verify, REGAUTH_HOST_SKIP_VERIFY),
             roots: if settings.roots.webpki {
                 crate::config::REGAUTH_ROOTS_WEBPKI

@@ -148,6 +148,12 @@ impl Lent {
 
     fn look_up(&mut self, query: &Query, none: regauth_step) -> regauth_step {
         self.registry = query.registry.to_string();
-        regauth_step { kind: REGAUTH_STEP_CREDENTIALS, registry: regauth_bytes::lend(self.registry.as_bytes()), ..none }
+        regauth_step {
+            kind: REGAUTH_STEP_CREDENTIALS,
+            registry: regauth_bytes::lend(self.registry.as_bytes()),
+            helper: regauth_bytes::lend_text(query.helper.as_ref().map(|helper| helper.name.as_str())),
+            helper_url: regauth_bytes::lend_text(query.helper.as_ref().map(|helper| helper.url.as_str())),
+            ..none
+        }
     }
 }

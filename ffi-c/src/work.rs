@@ -139,6 +139,8 @@ impl Lent {
                 regauth_do {
                     kind: REGAUTH_DO_CREDENTIALS,
                     registry: regauth_bytes::lend(self.origin.as_bytes()),
+                    helper: regauth_bytes::lend_text(query.helper.as_ref().map(|helper| helper.name.as_str())),
+                    helper_url: regauth_bytes::lend_text(query.helper.as_ref().map(|helper| helper.url.as_str())),
                     ..none
                 }
             }

@@ -106,7 +106,7 @@ static void errors(void) {
   OK(regauth_config_error(config, &why));
   CHECK(why.kind == REGAUTH_ERROR_URL && why.fault == REGAUTH_FAULT_LOCAL);
 
-  regauth_host host = {.struct_size = sizeof host, .flags = 128};
+  regauth_host host = {.struct_size = sizeof host, .flags = 256};
   IS(regauth_config_host(config, REGAUTH_STR(T_REGISTRY), &host), REGAUTH_INPUT);
   host.flags = 0;
   host.roots = 3;
