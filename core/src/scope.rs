@@ -222,29 +222,24 @@ fn mount_source(query: &str) -> Option<String> {
     percent_decode(value, false).filter(|name| is_repository(name))
 }
 
-/// The OCI grammar of a repository name: lower-case components with single separators, 255 bytes at most.
-pub(crate) fn is_repository(name: &str) -> bool {
-    name.len() <= 255 && name.split('/').all(is_component)
+/// One component of a repository name.
+#[cfg(feature = "server")]
+pub(crate) fn is_component(component: &str) -> bool {
+    !component.contains('/') && is_repository(component)
 }
 
+/// The OCI grammar of a repository name, 255 bytes at most: components between slashes, each of them
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
-pub(crate) fn is_component(component: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let mut run: &[u8] = &[];
-    let bytes = component.as_bytes();
-    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
-    if !plain(*first) || !plain(*last) {
-        return false;
-    }
-    for (at, byte) in bytes.iter().enumerate() {
-        if plain(*byte) {
-            if !matches!(run, [] | [b'.'] | [b'_'] | [b'_', b'_']) && !run.iter().all(|b| *b == b'-') {
-                return false;
-            }
-            run = &[];
-        } else {
-            run = bytes.get(at - run.len()..=at).unwrap_or_default();
+pub(crate) fn is_repository(name: &str) -> bool {
+    // So many of this separator stand before the byte; a name begins as if after a slash.
+    let (mut separator, mut count) = (b'/', 1);
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' if separator == b'-' || count <= 1 + usize::from(separator == b'_') => count = 0,
+            b'/' | b'.' | b'_' | b'-' if count == 0 => (separator, count) = (byte, 1),
+            b'_' | b'-' if byte == separator => count += 1,
+            _ => return false,
         }
     }
-    true
+    count == 0 && name.len() <= 255
 }

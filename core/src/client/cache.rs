@@ -82,7 +82,7 @@ pub(crate) struct Table {
     pub(crate) service: Arc<[u8]>,
     pub(crate) source: Source,
     pub(crate) fingerprint: [u8; 32],
-    slots: HashMap<Arc<[Scope]>, Slot>,
+    slots: HashMap<Arc<[Scope]>, Slot, Quick>,
     /// Live tokens by repository, where the name is one of the OCI grammar; all others by resource.
     repositories: HashMap<Box<str>, Shelf, Quick>,
     others: HashMap<Box<str>, Shelf, Quick>,
@@ -172,29 +172,36 @@ impl Table {
         self.slots.entry(Arc::clone(name)).or_default()
     }
 
-    /// Puts a token in its place, and takes the one it replaces out.
-    pub(crate) fn store(&mut self, now: Time, token: &Arc<Token>) {
+    /// Puts a token in its place, takes the one it replaces out, and ends the duty of the flow that fetched it. All who
+    /// wait for it have to be woken, whoever has the duty by now.
+    pub(crate) fn store(&mut self, now: Time, token: &Arc<Token>, flow: u64) -> Vec<Waker> {
         if self.slots.len() >= self.prune_at {
             self.prune(now);
         }
         let slot = self.slot(&token.name());
-        if let Some(old) = slot.store(token) {
-            self.unshelve(&old);
-        }
+        let old = slot.store(token);
+        let mut woken = slot.waiters();
+        woken.extend(slot.leave(flow));
         for scope in token.asked.iter() {
-            let resource = scope.resource();
-            if let Some(shelf) = self.shelf_mut(resource) {
-                shelf.put(now, resource, token);
-                continue;
-            }
-            let mut shelf = Shelf::default();
-            shelf.put(now, resource, token);
-            match repository(resource) {
-                Some(name) => self.repositories.insert(name.into(), shelf),
-                None => self.others.insert(resource.into(), shelf),
+            let (resource, actions) = scope.parts().unwrap_or((scope.as_str(), ""));
+            let (shelves, name) = match repository(resource) {
+                Some(name) => (&mut self.repositories, name),
+                None => (&mut self.others, resource),
             };
+            // The one it replaces has the same scopes, so it is on the same shelves.
+            let keep = |kept: &Arc<Token>| kept.is_live(now) && old.as_ref().is_none_or(|old| !Arc::ptr_eq(kept, old));
+            match shelves.get_mut(name) {
+                Some(shelf) => {
+                    shelf.retain(keep);
+                    shelf.put(Actions::of(actions), token);
+                }
+                None => {
+                    shelves.entry(name.into()).or_default().put(Actions::of(actions), token);
+                }
+            }
         }
         self.newest = Some(Arc::clone(token));
+        woken
     }
 
     /// Takes a refused token out, if it is still the one in its place.
@@ -298,7 +305,7 @@ impl Registry {
             service: Arc::clone(service),
             source: source.clone(),
             fingerprint,
-            slots: HashMap::new(),
+            slots: HashMap::default(),
             repositories: HashMap::default(),
             others: HashMap::default(),
             newest: None,

@@ -10,6 +10,7 @@ pub mod credentials;
 mod endpoints;
 pub mod flow;
 pub mod hop;
+mod members;
 mod quick;
 mod rules;
 mod shelf;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cache::Token;
-use crate::scope::{Actions, Scope};
+use crate::scope::Actions;
 use crate::time::Time;
 
 /// The tokens for one resource.
@@ -32,12 +32,12 @@ impl Shelf {
         self.places().find(|place| place.actions.cover(actions) && place.token.is_live(now)).map(|place| &place.token)
     }
 
-    /// Puts a token in front of the others, and forgets those that have run out.
-    pub(crate) fn put(&mut self, now: Time, resource: &str, token: &Arc<Token>) {
-        self.retain(|old| old.is_live(now) && !Arc::ptr_eq(old, token));
-        let actions = token.asked.iter().filter_map(Scope::parts).filter(|(name, _)| *name == resource);
-        let actions = actions.fold(Actions::default(), |all, (_, actions)| all.and(Actions::of(actions)));
-        self.older.extend(self.newest.replace(Place { actions, token: Arc::clone(token) }));
+    /// Puts a token in front of the others, or adds actions to those of the one in front.
+    pub(crate) fn put(&mut self, actions: Actions, token: &Arc<Token>) {
+        match &mut self.newest {
+            Some(place) if Arc::ptr_eq(&place.token, token) => place.actions = place.actions.and(actions),
+            newest => self.older.extend(newest.replace(Place { actions, token: Arc::clone(token) })),
+        }
     }
 
     pub(crate) fn retain(&mut self, keep: impl Fn(&Arc<Token>) -> bool) {

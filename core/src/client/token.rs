@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::members::Members;
 use crate::origin::Url;
 use crate::scope::Scope;
 use crate::secret::Secret;
@@ -136,9 +135,9 @@ pub enum NoGrant {
 
 /// A [`Grant`] that is not copied yet.
 pub(crate) struct Lent<'a> {
-    pub(crate) token: Cow<'a, str>,
+    pub(crate) token: Cow<'a, [u8]>,
     pub(crate) life: u64,
-    pub(crate) refresh: Option<Cow<'a, str>>,
+    pub(crate) refresh: Option<Cow<'a, [u8]>>,
 }
 
 /// Reads the answer to a token request of this method. The status decides; labels of type and coding are not looked at.
@@ -155,8 +154,7 @@ pub(crate) fn lend<'a>(method: &str, status: u16, body: &'a [u8]) -> Result<Lent
         return grant(body).map_err(NoGrant::Malformed);
     }
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let answer: Option<Answer<'_>> =
-        serde_json::from_slice(body.get(..MAX_ANSWER.min(body.len())).unwrap_or_default()).ok();
+    let answer = Members::read(body.get(..MAX_ANSWER.min(body.len())).unwrap_or_default());
     let code = answer.and_then(|answer| answer.error).and_then(|code| {
         const KNOWN: [&str; 8] = [
             "access_denied",
@@ -168,7 +166,7 @@ pub(crate) fn lend<'a>(method: &str, status: u16, body: &'a [u8]) -> Result<Lent
             "unauthorized_client",
             "unsupported_grant_type",
         ];
-        KNOWN.into_iter().find(|known| *known == code)
+        KNOWN.into_iter().find(|known| known.as_bytes() == &*code)
     });
     let unsupported = method == "POST"
         && match status {
@@ -187,30 +185,33 @@ fn grant(body: &[u8]) -> Result<Lent<'_>, &'static str> {
         return Err("it is longer than 1 MiB");
     }
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let answer: Answer<'_> =
-        serde_json::from_slice(body).map_err(|_| "it is not one JSON object, or names a member twice")?;
+    let answer = Members::read(body).ok_or("it is not one JSON object, or names a member twice")?;
     let token =
         full(answer.access_token).or_else(|| full(answer.token)).ok_or("neither token nor access_token is there")?;
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    // All bytes are looked at, whatever they are: then several are looked at in one step.
+    if token.iter().fold(0, |bad, byte| bad | u8::from(!byte.is_ascii_graphic())) != 0 {
         return Err("the token holds characters that cannot be sent");
     }
-    Ok(Lent {
-        token,
-        life: answer.expires_in.map_or(DEFAULT_LIFE, |raw| life(raw.get())),
-        refresh: full(answer.refresh_token),
-    })
+    Ok(Lent { token, life: answer.expires_in.map_or(DEFAULT_LIFE, life), refresh: full(answer.refresh_token) })
 }
 
-fn full(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+fn full(text: Option<Cow<'_, [u8]>>) -> Option<Cow<'_, [u8]>> {
     text.filter(|text| !text.is_empty())
 }
 
 /// The life in whole seconds: a number or a numeric string; what cannot be read, zero and less is the default.
 fn life(raw: &str) -> u64 {
     let text = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(raw);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits(text) {
+        return match text.parse() {
+            Ok(0) => DEFAULT_LIFE,
+            Ok(seconds) => MAX_LIFE.min(seconds),
+            Err(_) => MAX_LIFE, // more than 64 bits
+        };
+    }
     let (whole, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (integer, fraction) = whole.split_once('.').unwrap_or((whole, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let numeric = digits(integer.strip_prefix('-').unwrap_or(integer))
         && digits(fraction)
         && digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent));
@@ -221,61 +222,6 @@ fn life(raw: &str) -> u64 {
     }
     .min(MAX_LIFE)
 }
-
-/// The members that are read; a second one of the same name is an error, all others are skipped.
-#[derive(Default)]
-struct Answer<'a> {
-    token: Option<Cow<'a, str>>,
-    access_token: Option<Cow<'a, str>>,
-    refresh_token: Option<Cow<'a, str>>,
-    error: Option<Cow<'a, str>>,
-    expires_in: Option<&'a RawValue>,
-}
-
-impl<'de> Deserialize<'de> for Answer<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Answer<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer<'de>, A::Error> {
-                let mut answer = Answer::default();
-                let mut seen = 0u8;
-                while let Some(Text(name)) = map.next_key()? {
-                    let (bit, place) = match &*name {
-                        "token" => (1, &mut answer.token),
-                        "access_token" => (2, &mut answer.access_token),
-                        "refresh_token" => (4, &mut answer.refresh_token),
-                        "error" => (8, &mut answer.error),
-                        "expires_in" if seen & 16 == 0 => {
-                            seen |= 16;
-                            answer.expires_in = Some(map.next_value()?);
-                            continue;
-                        }
-                        "expires_in" => return Err(serde::de::Error::custom("repeated")),
-                        _ => {
-                            map.next_value::<serde::de::IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    if seen & bit != 0 {
-                        return Err(serde::de::Error::custom("repeated"));
-                    }
-                    seen |= bit;
-                    *place = map.next_value::<Option<Text<'de>>>()?.map(|Text(text)| text);
-                }
-                Ok(answer)
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
-
-/// Text borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// When a `Retry-After` field says to come back: seconds, or an HTTP date (RFC 9110 section 10.2.3).
 pub(crate) fn retry_after(now: Time, value: &[u8]) -> Option<Time> {
@@ -337,6 +283,8 @@ mod tests {
             ("1e400", 86_400),
             ("-1e400", 60),
             ("1e-400", 60),
+            ("99999999999999999999", 86_400),
+            ("0", 60),
             ("0.9", 60),
             ("1", 1),
             ("\"59.9\"", 59),

@@ -82,7 +82,7 @@ impl Flow {
     fn token_granted(&mut self, now: Time, grant: Lent<'_>) {
         let Some(fetch) = self.fetch.take() else { return };
         self.trace.add(Line::Token { seconds: grant.life });
-        let header = bearer(grant.token.as_bytes());
+        let header = bearer(&grant.token);
         let token = Arc::new(Token::new(header, fetch.scopes, now, grant.life));
         token.mark_used();
         let mut shared = self.agent.shared();
@@ -96,9 +96,7 @@ impl Flow {
         let mut woken = Vec::new();
         woken.extend(registry.vaults.iter_mut().flat_map(|vault| vault.gate.leave(self.id)));
         if let Some(table) = registry.tables.get_mut(fetch.table) {
-            table.store(now, &token);
-            woken.extend(table.slot(&fetch.name).waiters());
-            woken.extend(table.leave(&fetch.name, self.id));
+            woken.extend(table.store(now, &token, self.id));
         }
         drop(shared);
         woken.into_iter().for_each(Waker::wake);

@@ -1,0 +1,205 @@
+//! The members of a token answer, which is one strict JSON object.
+//!
+//! Nearly all of it are strings without an escape: only their ends are searched for here, a step of many bytes at a
+//! time. Everything else is left to serde_json, one value at a time.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The members that are read; a second one of the same name is an error, all others are skipped.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Members<'a> {
+    pub(crate) token: Option<Cow<'a, [u8]>>,
+    pub(crate) access_token: Option<Cow<'a, [u8]>>,
+    pub(crate) refresh_token: Option<Cow<'a, [u8]>>,
+    pub(crate) error: Option<Cow<'a, [u8]>>,
+    /// As it is written.
+    pub(crate) expires_in: Option<&'a str>,
+}
+
+/// Text borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Text<'a> {
+    fn bytes(self) -> Cow<'a, [u8]> {
+        match self.0 {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }
+    }
+}
+
+impl<'a> Members<'a> {
+    pub(crate) fn read(body: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader(body);
+        let (mut members, mut seen) = (Self::default(), 0_u8);
+        reader.expect(b'{')?;
+        let mut more = reader.peek()? != b'}';
+        while more {
+            let name = reader.text()?;
+            reader.expect(b':')?;
+            let (bit, place) = match &*name {
+                b"token" => (1, Some(&mut members.token)),
+                b"access_token" => (2, Some(&mut members.access_token)),
+                b"refresh_token" => (4, Some(&mut members.refresh_token)),
+                b"error" => (8, Some(&mut members.error)),
+                b"expires_in" => (16, None),
+                _ => (0, None),
+            };
+            if seen & bit != 0 {
+                return None;
+            }
+            seen |= bit;
+            match (bit, place) {
+                (_, Some(place)) => *place = reader.optional_text()?,
+                (0, _) => reader.skip()?,
+                _ => members.expires_in = Some(reader.value::<&RawValue>()?.get()),
+            }
+            more = reader.peek()? == b',';
+            if more {
+                reader.expect(b',')?;
+            }
+        }
+        reader.expect(b'}')?;
+        reader.peek().is_none().then_some(members)
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        let start = self.0.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))?;
+        self.0 = self.0.get(start..)?;
+        self.0.first().copied()
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        if self.peek()? != byte {
+            return None;
+        }
+        self.0 = self.0.get(1..)?;
+        Some(())
+    }
+
+    /// The bytes of a string, if it is one of visible ASCII and spaces without an escape.
+    fn plain(&mut self) -> Option<&'a [u8]> {
+        let inner = self.0.strip_prefix(b"\"")?;
+        let (string, rest) = inner.split_at_checked(memchr::memchr2(b'"', b'\\', inner)?)?;
+        // All bytes are looked at, whatever they are: then several are looked at in one step.
+        if string.iter().fold(0, |bad, byte| bad | byte & 0x80 | u8::from(*byte < 0x20)) != 0 {
+            return None;
+        }
+        self.0 = rest.strip_prefix(b"\"")?;
+        Some(string)
+    }
+
+    fn text(&mut self) -> Option<Cow<'a, [u8]>> {
+        self.peek()?;
+        match self.plain() {
+            Some(string) => Some(Cow::Borrowed(string)),
+            None => self.value::<Text<'a>>().map(Text::bytes),
+        }
+    }
+
+    fn optional_text(&mut self) -> Option<Option<Cow<'a, [u8]>>> {
+        if self.peek()? == b'"' { self.text().map(Some) } else { self.value::<()>().map(|()| None) }
+    }
+
+    fn skip(&mut self) -> Option<()> {
+        self.peek()?;
+        if self.plain().is_none() {
+            self.value::<serde::de::IgnoredAny>()?;
+        }
+        Some(())
+    }
+
+    fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {
+        let mut values = serde_json::Deserializer::from_slice(self.0).into_iter();
+        let value = values.next()?.ok()?;
+        self.0 = self.0.get(values.byte_offset()..)?;
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same by serde alone.
+    #[derive(Debug, Deserialize)]
+    struct Judge<'a> {
+        #[serde(borrow)]
+        token: Option<Text<'a>>,
+        #[serde(borrow)]
+        access_token: Option<Text<'a>>,
+        #[serde(borrow)]
+        refresh_token: Option<Text<'a>>,
+        #[serde(borrow)]
+        error: Option<Text<'a>>,
+        #[serde(borrow)]
+        expires_in: Option<&'a RawValue>,
+    }
+
+    impl std::fmt::Debug for Text<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    fn compare(body: &[u8]) {
+        let ours = Members::read(body);
+        // An object only: serde would take the members of an array, too.
+        let object = body.trim_ascii_start().starts_with(b"{");
+        let judge = serde_json::from_slice::<Judge<'_>>(body).ok().filter(|_| object).map(|judge| Members {
+            token: judge.token.map(Text::bytes),
+            access_token: judge.access_token.map(Text::bytes),
+            refresh_token: judge.refresh_token.map(Text::bytes),
+            error: judge.error.map(Text::bytes),
+            expires_in: judge.expires_in.map(RawValue::get),
+        });
+        let ours = ours.map(|ours| Members { expires_in: ours.expires_in.filter(|raw| *raw != "null"), ..ours });
+        assert_eq!(ours, judge, "{}", String::from_utf8_lossy(body));
+    }
+
+    #[test]
+    fn what_serde_reads_is_read() {
+        let bodies: [&[u8]; 9] = [
+            br#"{"token":"a","access_token":"b","expires_in":300,"issued_at":"2026","scope":""}"#,
+            br#" { "token" : null , "error" : "x\ny" , "expires_in" : "3.5" } "#,
+            br#"{"errors":[{"code":"X","detail":{"a":[1,2.5e3,true,null,"\""]}}],"refresh_token":"\u00e9\ud83d\ude00"}"#,
+            br#"{"t\u006fken":"a","expires_in":{"a":1}}"#,
+            br#"{"token":"a","token":"b"}"#,
+            br#"{}"#,
+            b"{\"token\":\"\xc3\xa9\",\"x\":\"\xff\"}",
+            br#"{"token":1}"#,
+            br#"{"token":"a",}"#,
+        ];
+        let mut seed = 7_u64;
+        let mut random = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % below
+        };
+        for body in bodies {
+            compare(body);
+            for _ in 0..20_000 {
+                let mut body = body.to_vec();
+                for _ in 0..=random(3) {
+                    let (from, to, length) = (random(body.len() + 1), random(body.len() + 1), body.len());
+                    match random(5) {
+                        0 => body.truncate(from),
+                        1 if from < to => drop(body.drain(from..to)),
+                        2 if from < to => body.extend_from_within(from..to),
+                        3 if from < length => body[from] = *b"\"\\{}[]:,0e-.tn \x01\xff".get(random(17)).unwrap(),
+                        _ => body.insert(from, *b"\"\\{}[]:,0e-.tn \x01\xff".get(random(17)).unwrap()),
+                    }
+                }
+                compare(&body);
+            }
+        }
+    }
+}
