@@ -18,7 +18,7 @@ demo: ## pull an image through every hop with one identity; IMAGE=reg.example/ap
 test: tests/servers/.there ## all tests, real servers included
 	cargo test --workspace --features $(FEATURES)
 	cargo run --quiet --package regauth --example vectors -- tests/vectors/*.jsonl
-	FAST=1 sh ffi-c/tests/run.sh
+	@BUILT=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/deps FAST=1 sh ffi-c/tests/run.sh
 	@SECONDS_EACH=$${SECONDS_EACH:-30} JOBS=2 sh core/fuzz/run.sh
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds, ten minutes without it

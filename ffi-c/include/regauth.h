@@ -7,6 +7,7 @@
  *   layer a  regauth_agent, regauth_flow: HTTP messages, for hosts with an HTTP client of their own
  *   layer b  regauth_tls: TLS, bytes in and bytes out
  *   layer c  regauth_exchange: a flow over sockets that the host gives
+ *   servers  regauth_guard, regauth_issuer: a registry's side of it; regauth_ca: short-lived certificates
  *
  * These rules hold for every function:
  *
@@ -20,7 +21,7 @@
  *    is not written.
  * 4. Bytes in a struct that came out (regauth_bytes) are lent by the object: they live until the next call on it that
  *    takes it without const, or until it is freed. They do not end with a zero byte.
- * 5. Threads. Shared objects (agent, identity, profile, referrer, reference) may be used by any number of threads at
+ * 5. Threads. Shared objects (their types say so) may be used by any number of threads at
  *    once. All others may go from thread to thread and take one call at a time; a second one at the same moment, or
  *    from inside of a callback, is REGAUTH_MISUSE.
  * 6. Callbacks (wake, sign, drop) may come from any thread and must not call the library. They must return: no longjmp,
@@ -311,6 +312,11 @@ static inline size_t regauth_length(const char *text) {
  * Local: credentials are configured for this registry and cannot be read.
  */
 #define REGAUTH_ERROR_CREDENTIALS 26
+
+/**
+ * Local: a guard, an issuer or a certificate that cannot be made so.
+ */
+#define REGAUTH_ERROR_SETUP 27
 
 /**
  * The server did not ask for a client certificate.
@@ -742,9 +748,124 @@ static inline size_t regauth_length(const char *text) {
 #define REGAUTH_CHUNKED UINT64_MAX
 
 /**
+ * The TLS stack of this host has verified the certificate, on this connection.
+ */
+#define REGAUTH_SOURCE_TLS 1
+
+/**
+ * A proxy has, and says so in a header field; it counts only where `trust_proxy` is set.
+ */
+#define REGAUTH_SOURCE_PROXY 2
+
+/**
+ * The request is none for the registry: there is nothing to say, and no challenge to send.
+ */
+#define REGAUTH_VERDICT_NOT_REGISTRY 1
+
+/**
+ * Pass the request on to the registry.
+ */
+#define REGAUTH_VERDICT_ALLOW 2
+
+/**
+ * Send this answer.
+ */
+#define REGAUTH_VERDICT_SEND 3
+
+/**
+ * `x5c`: the key's certificates, its own first (RFC 7515 section 4.1.6).
+ */
+#define REGAUTH_KEY_X5C 1
+
+/**
+ * `kid` is the RFC 7638 thumbprint.
+ */
+#define REGAUTH_KEY_THUMBPRINT 2
+
+/**
+ * `kid` is the libtrust id.
+ */
+#define REGAUTH_KEY_LIBTRUST 3
+
+/**
+ * `kid` is a text of the host's.
+ */
+#define REGAUTH_KEY_KID 4
+
+/**
+ * Tokens are bound to no certificate.
+ */
+#define REGAUTH_BIND_OFF 0
+
+/**
+ * Tokens are bound where the client has shown a certificate (RFC 8705 section 3).
+ */
+#define REGAUTH_BIND_IF_PEER 1
+
+/**
+ * Without a certificate there is no token.
+ */
+#define REGAUTH_BIND_REQUIRED 2
+
+/**
+ * The client proves itself with nothing but perhaps its certificate.
+ */
+#define REGAUTH_CREDENTIAL_NONE 0
+
+/**
+ * `Authorization: Basic` (RFC 7617).
+ */
+#define REGAUTH_CREDENTIAL_BASIC 1
+
+/**
+ * The form's username and password (RFC 6749 section 4.3.2).
+ */
+#define REGAUTH_CREDENTIAL_PASSWORD 2
+
+/**
+ * The form's refresh_token (RFC 6749 section 6).
+ */
+#define REGAUTH_CREDENTIAL_REFRESH 3
+
+/**
+ * Unknown user, wrong secret, no certificate: 401, the same answer for all of them.
+ */
+#define REGAUTH_REFUSE_CREDENTIALS 1
+
+/**
+ * Known, and not welcome: 403.
+ */
+#define REGAUTH_REFUSE_DENIED 2
+
+/**
+ * Too many requests of this client: 429.
+ */
+#define REGAUTH_REFUSE_TOO_MANY 3
+
+/**
+ * The host cannot tell now: 503.
+ */
+#define REGAUTH_REFUSE_UNAVAILABLE 4
+
+/**
  * Configuration, tokens and remembered challenges of one program. Shared: counted, for any number of threads at once.
  */
 typedef struct regauth_agent regauth_agent;
+
+/**
+ * A token request that was read. Exclusive: one thread at a time.
+ */
+typedef struct regauth_ask regauth_ask;
+
+/**
+ * All files of one buildkitd and its clients. Exclusive: one thread at a time.
+ */
+typedef struct regauth_bundle regauth_bundle;
+
+/**
+ * A certificate authority in memory. Shared: never changed, for any number of threads at once.
+ */
+typedef struct regauth_ca regauth_ca;
 
 /**
  * The challenges of one answer, read. Exclusive: one thread at a time.
@@ -783,6 +904,11 @@ typedef struct regauth_exchange regauth_exchange;
 typedef struct regauth_flow regauth_flow;
 
 /**
+ * Decides about every request to a registry. Shared: never changed, for any number of threads at once.
+ */
+typedef struct regauth_guard regauth_guard;
+
+/**
  * A client certificate and its key, or the name of one that the host's own TLS stack holds. Shared: counted, never
  * changed, for any number of threads at once.
  */
@@ -795,9 +921,30 @@ typedef struct regauth_identity regauth_identity;
 typedef struct regauth_importer regauth_importer;
 
 /**
+ * A certificate and perhaps its key. Exclusive: one thread at a time.
+ */
+typedef struct regauth_issued regauth_issued;
+
+/**
+ * Issues tokens. Shared: never changed, for any number of threads at once.
+ */
+typedef struct regauth_issuer regauth_issuer;
+
+/**
  * The state of an idle connection, to be pooled together with its socket. Exclusive: one thread at a time.
  */
 typedef struct regauth_link regauth_link;
+
+/**
+ * A client certificate that the host's TLS stack has verified. Shared: counted, never changed, for any number of threads
+ * at once.
+ */
+typedef struct regauth_peer regauth_peer;
+
+/**
+ * Who may do what. Shared: never changed, for any number of threads at once.
+ */
+typedef struct regauth_policy regauth_policy;
 
 /**
  * What a TLS connection is made with: roots, identities, options. Shared: counted, never changed, for any number of
@@ -815,6 +962,26 @@ typedef struct regauth_reference regauth_reference;
  * number of threads at once.
  */
 typedef struct regauth_referrer regauth_referrer;
+
+/**
+ * What to do with a request, or the answer of a token endpoint. Exclusive: one thread at a time.
+ */
+typedef struct regauth_reply regauth_reply;
+
+/**
+ * A P-256 key that signs tokens. Shared: never changed, for any number of threads at once.
+ */
+typedef struct regauth_signing_key regauth_signing_key;
+
+/**
+ * Whom the host has authenticated: what it says, nothing of the request. Exclusive: one thread at a time.
+ */
+typedef struct regauth_subject regauth_subject;
+
+/**
+ * A pattern that makes a subject of a SPIFFE id. Shared: never changed, for any number of threads at once.
+ */
+typedef struct regauth_template regauth_template;
 
 /**
  * One TLS connection to one origin with one profile. Exclusive: one call at a time, from any thread.
@@ -1696,6 +1863,381 @@ typedef struct {
    */
   uint64_t ended;
 } regauth_sent;
+
+/**
+ * What is known of a verified certificate. All bytes are lent by the peer, for as long as it is held.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_peer_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * SHA-256 of its DER: what tokens are bound to.
+   */
+  uint8_t sha256[32];
+  /**
+   * When it ends, in Unix milliseconds; 0 where that is not known.
+   */
+  uint64_t not_after;
+  /**
+   * Its SPIFFE id; `ptr` is NULL where it has none.
+   */
+  regauth_bytes spiffe;
+  /**
+   * Its subject's only common name, which nothing here takes for an identity; `ptr` is NULL where there is none.
+   */
+  regauth_bytes common_name;
+} regauth_peer_info;
+
+/**
+ * A key that verifies tokens: give one of `public_pem` and `certificate_der`.
+ */
+typedef struct {
+  /**
+   * SubjectPublicKeyInfo, PEM.
+   */
+  regauth_bytes public_pem;
+  /**
+   * The certificate that a registry has in its rootcertbundle, DER. Only its key is read.
+   */
+  regauth_bytes certificate_der;
+  /**
+   * One more `kid` for it; none for its RFC 7638 thumbprint and its libtrust id alone.
+   */
+  regauth_bytes kid;
+} regauth_trusted_key;
+
+/**
+ * What a guard is made of.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_guard_config), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The token endpoint's absolute URL.
+   */
+  regauth_bytes realm;
+  /**
+   * The registry's service, which tokens have as their audience.
+   */
+  regauth_bytes service;
+  /**
+   * The issuer of its tokens.
+   */
+  regauth_bytes issuer;
+  /**
+   * The keys that verify them.
+   */
+  const regauth_trusted_key *keys;
+  /**
+   * How many.
+   */
+  size_t keys_len;
+  /**
+   * The longest life of a token that is believed, in seconds; 0 for 3660.
+   */
+  uint64_t max_life;
+  /**
+   * Whether every token has to be bound to a client certificate (RFC 8705 section 3).
+   */
+  uint32_t require_bound;
+  /**
+   * Whether a certificate counts that a proxy has verified. Only where every way to the host goes through that proxy.
+   */
+  uint32_t trust_proxy;
+  /**
+   * Whether the realm may be plain http where it is not loopback.
+   */
+  uint32_t insecure_realm;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+} regauth_guard_config;
+
+/**
+ * A request, as the host's HTTP server read it.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_call), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The method, byte for byte.
+   */
+  regauth_bytes method;
+  /**
+   * The request target as it was received: path and query, neither decoded nor cleaned.
+   */
+  regauth_bytes target;
+  /**
+   * The values of all Authorization fields, one each.
+   */
+  const regauth_bytes *authorization;
+  /**
+   * How many.
+   */
+  size_t authorization_len;
+  /**
+   * The value of Content-Type; `ptr` is NULL where there is none.
+   */
+  regauth_bytes content_type;
+  /**
+   * The body of a token request; the guard does not look at it.
+   */
+  regauth_bytes body;
+  /**
+   * The verified client certificate; NULL where there is none.
+   */
+  const regauth_peer *peer;
+} regauth_call;
+
+/**
+ * What to do with a request. All bytes are lent by the reply.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_reply_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_VERDICT_*.
+   */
+  uint32_t verdict;
+  /**
+   * SEND: the status.
+   */
+  uint32_t status;
+  /**
+   * SEND: the header fields; Content-Length is the host's.
+   */
+  const regauth_header *headers;
+  /**
+   * How many.
+   */
+  size_t headers_len;
+  /**
+   * SEND: the body, which may hold a token: secret.
+   */
+  regauth_bytes body;
+  /**
+   * SEND: why, a short name for the log, such as "token-expired".
+   */
+  regauth_bytes reason;
+  /**
+   * The token's jti, for a log or a list of revoked ones; `ptr` is NULL where there is none.
+   */
+  regauth_bytes jti;
+  /**
+   * ALLOW: the token's sub; empty for an anonymous client.
+   */
+  regauth_bytes subject;
+  /**
+   * ALLOW: the scopes that the request needed, a space between each.
+   */
+  regauth_bytes needed;
+  /**
+   * ALLOW: when the token was issued, in Unix milliseconds; 0 without a token.
+   */
+  uint64_t issued_at;
+  /**
+   * ALLOW: whether the token is bound to the client's certificate.
+   */
+  uint32_t bound;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+} regauth_reply_info;
+
+/**
+ * What is known of a key. All bytes are lent by the key, for as long as it is held.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_signing_key_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * PKCS#8, PEM. Secret.
+   */
+  regauth_bytes private_pem;
+  /**
+   * SubjectPublicKeyInfo, PEM.
+   */
+  regauth_bytes public_pem;
+  /**
+   * SHA-256 thumbprint of the JWK (RFC 7638 section 3), base64url.
+   */
+  regauth_bytes thumbprint;
+  /**
+   * The libtrust id.
+   */
+  regauth_bytes libtrust_id;
+} regauth_signing_key_info;
+
+/**
+ * How tokens name the key that verifies them.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_key_ref), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_KEY_*.
+   */
+  uint32_t kind;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+  /**
+   * KID: the text.
+   */
+  regauth_bytes kid;
+  /**
+   * X5C: certificates, DER, the key's own first.
+   */
+  const regauth_bytes *chain;
+  /**
+   * How many.
+   */
+  size_t chain_len;
+} regauth_key_ref;
+
+/**
+ * What an issuer is made of.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_issuer_config), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The tokens' iss: what registries have as the issuer.
+   */
+  regauth_bytes issuer;
+  /**
+   * The registries' services; a token's aud is one of them.
+   */
+  const regauth_bytes *services;
+  /**
+   * How many.
+   */
+  size_t services_len;
+  /**
+   * The key that signs.
+   */
+  const regauth_signing_key *key;
+  /**
+   * How tokens name it.
+   */
+  const regauth_key_ref *reference;
+  /**
+   * Seconds that a token lives, 60 to 3600; 0 for 300.
+   */
+  uint64_t ttl;
+  /**
+   * REGAUTH_BIND_*.
+   */
+  uint32_t bind;
+  /**
+   * Whether a certificate counts that a proxy has verified. Only where every way to the host goes through that proxy.
+   */
+  uint32_t trust_proxy;
+} regauth_issuer_config;
+
+/**
+ * A token request. All bytes are lent by it.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_ask_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * REGAUTH_CREDENTIAL_*: what the client proves itself with, beside its certificate.
+   */
+  uint32_t credential;
+  /**
+   * Whether it has shown a certificate that counts. Where there is a credential too, decide which of them counts, or
+   * that they have to agree.
+   */
+  uint32_t has_peer;
+  /**
+   * The user; `ptr` is NULL where there is none.
+   */
+  regauth_bytes user;
+  /**
+   * The password or token; `ptr` is NULL where there is none. Secret.
+   */
+  regauth_bytes secret;
+  /**
+   * SHA-256 of the secret, to look up a random one by; zeros where there is none.
+   */
+  uint8_t secret_sha256[32];
+  /**
+   * Which of the configured services the token is for.
+   */
+  regauth_bytes service;
+  /**
+   * The scopes asked for that can be granted at all, a space between each.
+   */
+  regauth_bytes scopes;
+  /**
+   * What software asks, as it says itself, for a log; `ptr` is NULL where it does not say.
+   */
+  regauth_bytes client_id;
+} regauth_ask_info;
+
+/**
+ * A certificate. All bytes are lent by the object that was asked.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_issued_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The certificate alone, PEM.
+   */
+  regauth_bytes cert_pem;
+  /**
+   * The same, DER.
+   */
+  regauth_bytes cert_der;
+  /**
+   * Its key: PKCS#8, PEM; `ptr` is NULL where that is somewhere else. Secret: a file of it wants mode 0600.
+   */
+  regauth_bytes key_pem;
+  /**
+   * When it ends, in Unix milliseconds.
+   */
+  uint64_t not_after;
+} regauth_issued_info;
+
+/**
+ * A name and what belongs to it. All bytes are lent by the bundle.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_named), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * A file's name, or what a command is for.
+   */
+  regauth_bytes name;
+  /**
+   * The file's contents, which are secret for names that end in ".key"; or the command, for a POSIX shell.
+   */
+  regauth_bytes contents;
+} regauth_named;
 
 /**
  * Done.
@@ -2822,6 +3364,402 @@ regauth_status regauth_exchange_referrer(const regauth_exchange *exchange,
  * host's.
  */
 void regauth_exchange_free(regauth_exchange *exchange);
+
+/**
+ * A certificate from its leaf's DER, of a chain that was verified: one that was merely asked for proves nothing.
+ * `source` is one of REGAUTH_SOURCE_*. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL.
+ * Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_peer_from_verified_der(const char *leaf,
+                                              size_t leaf_len,
+                                              uint32_t source,
+                                              regauth_peer **out,
+                                              regauth_error **error);
+
+/**
+ * A certificate of which a proxy passes on only the SHA-256 of its DER, 32 bytes. On REGAUTH_OK `*out` is the caller's to
+ * free. Any thread. Errors: NULL.
+ */
+regauth_status regauth_peer_from_proxy_sha256(const uint8_t *sha256,
+                                              regauth_peer **out);
+
+/**
+ * Says what is known of a certificate. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_peer_get(const regauth_peer *peer, regauth_peer_info *out);
+
+/**
+ * Frees a peer; NULL is fine. Any thread.
+ */
+void regauth_peer_free(regauth_peer *peer);
+
+/**
+ * Somebody, by the sub of tokens; or nobody, whom no more than pull is ever granted, if it is empty. On REGAUTH_OK `*out`
+ * is the caller's to free. Any thread. `error` may be NULL. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_subject_new(const char *subject,
+                                   size_t subject_len,
+                                   regauth_subject **out,
+                                   regauth_error **error);
+
+/**
+ * Gives it a role, which lines of a policy begin with. Errors: NULL, INPUT for a word that is no role.
+ */
+regauth_status regauth_subject_role(regauth_subject *subject,
+                                    const char *role,
+                                    size_t role_len);
+
+/**
+ * Gives it a value for a placeholder of a policy: one component of a repository name. Errors: NULL, INPUT for anything
+ * else, and for a placeholder that has a value.
+ */
+regauth_status regauth_subject_bind(regauth_subject *subject,
+                                    const char *placeholder,
+                                    size_t placeholder_len,
+                                    const char *value,
+                                    size_t value_len);
+
+/**
+ * Tokens for it end no later than this, in Unix milliseconds. Errors: NULL.
+ */
+regauth_status regauth_subject_until(regauth_subject *subject, uint64_t time);
+
+/**
+ * Frees a subject; NULL is fine.
+ */
+void regauth_subject_free(regauth_subject *subject);
+
+/**
+ * Reads a template, such as `spiffe://example.org/tenant/{tenant}/builder/{build}`; whoever fits has this role. On
+ * REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_template_parse(const char *template_,
+                                      size_t template_len,
+                                      const char *role,
+                                      size_t role_len,
+                                      regauth_template **out,
+                                      regauth_error **error);
+
+/**
+ * The subject of a certificate's SPIFFE id. On REGAUTH_OK `*out` is the caller's to free. Any thread. Errors: NULL, and
+ * NONE where the certificate has no SPIFFE id or that does not fit.
+ */
+regauth_status regauth_template_subject(const regauth_template *template_,
+                                        const regauth_peer *peer,
+                                        regauth_subject **out);
+
+/**
+ * Frees a template; NULL is fine. Any thread.
+ */
+void regauth_template_free(regauth_template *template_);
+
+/**
+ * Reads a policy: lines of role, repositories and actions, of which the first that fits decides; what fits none is
+ * denied. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL, and names the line. Errors: NULL,
+ * INPUT, FAILED.
+ */
+regauth_status regauth_policy_parse(const char *lines,
+                                    size_t lines_len,
+                                    regauth_policy **out,
+                                    regauth_error **error);
+
+/**
+ * Frees a policy; NULL is fine. Any thread.
+ */
+void regauth_policy_free(regauth_policy *policy);
+
+/**
+ * A guard; nothing of its challenge is ever taken from a request. On REGAUTH_OK `*out` is the caller's to free. Any
+ * thread. `error` may be NULL. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_guard_new(const regauth_guard_config *config,
+                                 regauth_guard **out,
+                                 regauth_error **error);
+
+/**
+ * Whether a request may pass, by its token, at `now` in Unix milliseconds. On REGAUTH_OK `*out` is the caller's to free.
+ * Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_guard_check(const regauth_guard *guard,
+                                   const regauth_call *call,
+                                   uint64_t now,
+                                   regauth_reply **out);
+
+/**
+ * Whether somebody whom the host has authenticated without a token may pass, by a policy alone. On REGAUTH_OK `*out` is
+ * the caller's to free. Any thread. Errors: NULL, INPUT, MISUSE.
+ */
+regauth_status regauth_guard_check_direct(const regauth_guard *guard,
+                                          const regauth_call *call,
+                                          const regauth_subject *subject,
+                                          const regauth_policy *policy,
+                                          regauth_reply **out);
+
+/**
+ * Frees a guard; NULL is fine. Any thread.
+ */
+void regauth_guard_free(regauth_guard *guard);
+
+/**
+ * Says what to do with a request. Errors: NULL, INPUT.
+ */
+regauth_status regauth_reply_get(regauth_reply *reply, regauth_reply_info *out);
+
+/**
+ * Frees a reply, and wipes its body; NULL is fine.
+ */
+void regauth_reply_free(regauth_reply *reply);
+
+/**
+ * The key that 32 random bytes give: the same bytes, the same key. On REGAUTH_OK `*out` is the caller's to free. Any
+ * thread. `error` may be NULL. Errors: NULL, FAILED.
+ */
+regauth_status regauth_signing_key_generate(const uint8_t *entropy,
+                                            regauth_signing_key **out,
+                                            regauth_error **error);
+
+/**
+ * The key that an earlier one's `private_pem` says. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may
+ * be NULL. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_signing_key_from_pem(const char *pem,
+                                            size_t pem_len,
+                                            regauth_signing_key **out,
+                                            regauth_error **error);
+
+/**
+ * Says what is known of a key. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_signing_key_get(const regauth_signing_key *key,
+                                       regauth_signing_key_info *out);
+
+/**
+ * A JWK set (RFC 7517 section 5) with this key, its kid as `reference` says. Any thread. `error` may be NULL. Errors: NULL,
+ * INPUT, SPACE, FAILED.
+ */
+regauth_status regauth_signing_key_jwks(const regauth_signing_key *key,
+                                        const regauth_key_ref *reference,
+                                        char *buf,
+                                        size_t cap,
+                                        size_t *len,
+                                        regauth_error **error);
+
+/**
+ * Frees a key, and wipes it; NULL is fine. Any thread.
+ */
+void regauth_signing_key_free(regauth_signing_key *key);
+
+/**
+ * An issuer, checked: that its key can sign with its reference too. The key may be freed after. On REGAUTH_OK `*out` is
+ * the caller's to free. Any thread. `error` may be NULL. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_issuer_new(const regauth_issuer_config *config,
+                                  regauth_issuer **out,
+                                  regauth_error **error);
+
+/**
+ * Reads a token request. On REGAUTH_OK exactly one of `*ask` and `*refused` is not NULL, and the caller's to free: the
+ * second is to be sent as it is. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_issuer_read(const regauth_issuer *issuer,
+                                   const regauth_call *call,
+                                   regauth_ask **ask,
+                                   regauth_reply **refused);
+
+/**
+ * Says what was asked for. Errors: NULL, INPUT.
+ */
+regauth_status regauth_ask_get(regauth_ask *ask, regauth_ask_info *out);
+
+/**
+ * The answer with a token for what was asked for, at `now` in Unix milliseconds, and what `policy` lets `subject` do;
+ * `jti` is 16 random bytes. On REGAUTH_OK `*out` is the caller's to free, and may be a refusal. Any thread. Errors: NULL,
+ * MISUSE.
+ */
+regauth_status regauth_issuer_issue(const regauth_issuer *issuer,
+                                    regauth_ask *ask,
+                                    const regauth_subject *subject,
+                                    const regauth_policy *policy,
+                                    uint64_t now,
+                                    const uint8_t *jti,
+                                    regauth_reply **out);
+
+/**
+ * The same where the host has a policy of its own: `may` are the scopes that `subject` may have, whatever was asked for.
+ * Errors: NULL, INPUT for an empty text, MISUSE.
+ */
+regauth_status regauth_issuer_issue_scopes(const regauth_issuer *issuer,
+                                           regauth_ask *ask,
+                                           const regauth_subject *subject,
+                                           const regauth_bytes *may,
+                                           size_t may_len,
+                                           uint64_t now,
+                                           const uint8_t *jti,
+                                           regauth_reply **out);
+
+/**
+ * The answer without a token: `why` is one of REGAUTH_REFUSE_*, `seconds` the Retry-After of the last two. On REGAUTH_OK
+ * `*out` is the caller's to free. Any thread. Errors: NULL, INPUT, MISUSE.
+ */
+regauth_status regauth_issuer_refuse(const regauth_issuer *issuer,
+                                     regauth_ask *ask,
+                                     uint32_t why,
+                                     uint32_t seconds,
+                                     regauth_reply **out);
+
+/**
+ * Frees a token request, and wipes its secret; NULL is fine.
+ */
+void regauth_ask_free(regauth_ask *ask);
+
+/**
+ * Frees an issuer; NULL is fine. Any thread.
+ */
+void regauth_issuer_free(regauth_issuer *issuer);
+
+/**
+ * A CA that begins to hold 5 min before `now`, in Unix milliseconds, and ends `ttl` seconds after it, a day at most.
+ * `entropy` is 32 random bytes for this call alone. Its key is in memory only. On REGAUTH_OK `*out` is the caller's to
+ * free. Any thread. `error` may be NULL. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_ca_new(uint64_t now,
+                              uint64_t ttl,
+                              const char *name,
+                              size_t name_len,
+                              const uint8_t *entropy,
+                              regauth_ca **out,
+                              regauth_error **error);
+
+/**
+ * Gives the CA's own certificate, for as long as the CA is held; it has no `key_pem`. Any thread. Errors: NULL, INPUT.
+ */
+regauth_status regauth_ca_get(const regauth_ca *ca,
+                              regauth_issued_info *out);
+
+/**
+ * A server's certificate for these host names and IP addresses. Lives `ttl` seconds, at most as long as the CA; `now` and
+ * `entropy` as for regauth_ca_new. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL. Errors:
+ * NULL, INPUT, FAILED.
+ */
+regauth_status regauth_ca_server(const regauth_ca *ca,
+                                 const regauth_bytes *names,
+                                 size_t names_len,
+                                 uint64_t now,
+                                 uint64_t ttl,
+                                 const uint8_t *entropy,
+                                 regauth_issued **out,
+                                 regauth_error **error);
+
+/**
+ * A client's certificate with the common name `label` and, unless it is empty, the URI SAN `uri`. All else as for
+ * regauth_ca_server.
+ */
+regauth_status regauth_ca_client(const regauth_ca *ca,
+                                 const char *label,
+                                 size_t label_len,
+                                 const char *uri,
+                                 size_t uri_len,
+                                 uint64_t now,
+                                 uint64_t ttl,
+                                 const uint8_t *entropy,
+                                 regauth_issued **out,
+                                 regauth_error **error);
+
+/**
+ * The same for a key that is somewhere else: `key` is its public half on P-256, SubjectPublicKeyInfo in DER.
+ */
+regauth_status regauth_ca_client_for(const regauth_ca *ca,
+                                     const char *key,
+                                     size_t key_len,
+                                     const char *label,
+                                     size_t label_len,
+                                     const char *uri,
+                                     size_t uri_len,
+                                     uint64_t now,
+                                     uint64_t ttl,
+                                     const uint8_t *entropy,
+                                     regauth_issued **out,
+                                     regauth_error **error);
+
+/**
+ * Frees a CA, and wipes its key; NULL is fine. Any thread.
+ */
+void regauth_ca_free(regauth_ca *ca);
+
+/**
+ * Gives a certificate. Errors: NULL, INPUT.
+ */
+regauth_status regauth_issued_get(const regauth_issued *issued, regauth_issued_info *out);
+
+/**
+ * Frees a certificate, and wipes its key; NULL is fine.
+ */
+void regauth_issued_free(regauth_issued *issued);
+
+/**
+ * The certificate of a key that signs tokens, DER: what goes into x5c and, as PEM, into a registry's rootcertbundle. It
+ * is its own issuer. Times and entropy as for regauth_ca_new, except that `ttl` has no upper limit. Any thread. `error` may
+ * be NULL. Errors: NULL, INPUT, SPACE, FAILED.
+ */
+regauth_status regauth_token_certificate(const regauth_signing_key *key,
+                                         const char *name,
+                                         size_t name_len,
+                                         uint64_t now,
+                                         uint64_t ttl,
+                                         const uint8_t *entropy,
+                                         char *buf,
+                                         size_t cap,
+                                         size_t *len,
+                                         regauth_error **error);
+
+/**
+ * A certificate as PEM, from DER. Any thread. Errors: NULL, SPACE.
+ */
+regauth_status regauth_certificate_pem(const char *der,
+                                       size_t der_len,
+                                       char *buf,
+                                       size_t cap,
+                                       size_t *len);
+
+/**
+ * The certificates of one buildkitd for clients that connect to `names`, which all live `ttl` seconds: CA, server, client
+ * with `uri` as its URI SAN unless that is empty, and health check. The CA's key is dropped. `now` and `entropy` as for
+ * regauth_ca_new. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL. Errors: NULL, INPUT,
+ * FAILED.
+ */
+regauth_status regauth_bundle_buildkitd(const regauth_bytes *names,
+                                        size_t names_len,
+                                        const char *uri,
+                                        size_t uri_len,
+                                        uint64_t now,
+                                        uint64_t ttl,
+                                        const uint8_t *entropy,
+                                        regauth_bundle **out,
+                                        regauth_error **error);
+
+/**
+ * A file by its index, to be written with mode 0600 into a directory with mode 0700. Errors: NULL, INPUT, and NONE for an
+ * index that is too large.
+ */
+regauth_status regauth_bundle_file(const regauth_bundle *bundle,
+                                   size_t index,
+                                   regauth_named *out);
+
+/**
+ * A command by its index that uses the files; `directory` is where they are, as an absolute path, `port` the one that
+ * buildkitd listens on. Errors: NULL, INPUT, and NONE for an index that is too large.
+ */
+regauth_status regauth_bundle_command(regauth_bundle *bundle,
+                                      const char *directory,
+                                      size_t directory_len,
+                                      uint16_t port,
+                                      size_t index,
+                                      regauth_named *out);
+
+/**
+ * Frees a bundle, and wipes its keys; NULL is fine.
+ */
+void regauth_bundle_free(regauth_bundle *bundle);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -67,6 +67,18 @@ pub mod link;
 #[cfg(feature = "tls")]
 pub mod exchange;
 
+#[cfg(feature = "server")]
+pub mod subject;
+
+#[cfg(feature = "server")]
+pub mod server;
+
+#[cfg(feature = "server")]
+pub mod issuer;
+
+#[cfg(feature = "mint")]
+pub mod mint;
+
 mod guard;
 #[cfg(target_family = "wasm")]
 pub mod wasm;

@@ -130,6 +130,8 @@ pub const REGAUTH_ERROR_FIELD: u32 = 24;
 pub const REGAUTH_ERROR_BODY_GONE: u32 = 25;
 /// Local: credentials are configured for this registry and cannot be read.
 pub const REGAUTH_ERROR_CREDENTIALS: u32 = 26;
+/// Local: a guard, an issuer or a certificate that cannot be made so.
+pub const REGAUTH_ERROR_SETUP: u32 = 27;
 
 pub(crate) fn hop(number: u32) -> Result<Hop, regauth_status> {
     Ok(match number {

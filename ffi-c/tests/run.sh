@@ -95,7 +95,7 @@ arguments_of() {
 	vectors) echo "$root"/tests/vectors/*.jsonl ;;
 	esac
 }
-tests="abi words config files flow wake misuse exchange tls vectors"
+tests="abi words config files flow wake misuse exchange tls server vectors"
 
 # shellcheck disable=SC2046,SC2086
 build() {
