@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use regauth::config::{Diagnostic, HostEntry, Model, Place};
 use regauth::hop::{Chain, Decision, Grants, Hop, Question, decide};
-use regauth::{Agent, Capability, Config, Endpoint, Origin, Origins, Reference, Url};
+use regauth::{Agent, Config, Endpoint, Origin, Origins, Reference, Url};
 use serde_json::{Value, json};
 
 /// Everything there is to say of an image.
@@ -36,14 +36,7 @@ impl Explained {
     ) -> Result<Self, String> {
         let (config, found) = model.clone().into_config();
         let agent = Agent::new(config.clone()).map_err(|error| error.to_string())?;
-        let mut endpoints = agent.endpoints(image, Capability::Pull);
-        // Those that can only be pushed to come last.
-        let more = Capability::ALL.into_iter().flat_map(|want| agent.endpoints(image, want));
-        for endpoint in more {
-            if !endpoints.contains(&endpoint) {
-                endpoints.push(endpoint);
-            }
-        }
+        let endpoints = agent.all_endpoints(image);
         let token_hosts = token_hosts.to_vec();
         Ok(Self { model, config, found, image: image.clone(), endpoints, token_hosts, system })
     }

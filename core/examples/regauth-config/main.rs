@@ -11,6 +11,7 @@ mod options;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -27,8 +28,7 @@ SOURCES, of which an earlier one holds before a later one:
 ";
 
 fn main() -> ExitCode {
-    let mut args: Vec<String> = std::env::args().skip(1).collect();
-    match run(&mut args) {
+    match run(std::env::args_os().skip(1).collect()) {
         Ok(code) => code,
         Err(why) => {
             eprintln!("{why}\n\n{USAGE}{}", options::HELP);
@@ -37,8 +37,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &mut Vec<String>) -> Result<ExitCode, String> {
-    let sources = options::options(args)?;
+fn run(mut args: Vec<OsString>) -> Result<ExitCode, String> {
+    let sources = options::options(&mut args)?;
+    let text = |arg: OsString| arg.into_string().map_err(|_| "an argument is no text".to_string());
+    let args = &mut args.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let json = take_flag(args, "--json");
     let token_hosts = take_origins(args)?;
     let command = if args.is_empty() { return Err("no command".into()) } else { args.remove(0) };

@@ -3,6 +3,7 @@
 //! A program takes it in by `#[path = "../regauth-config/options.rs"] mod options;`, calls [`options`] on its arguments,
 //! and gets a [`Model`] from what is left in [`Sources`].
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -63,14 +64,15 @@ pub(crate) struct Sources {
 }
 
 /// Takes its options out of `args` and leaves the others.
-pub(crate) fn options(args: &mut Vec<String>) -> Result<Sources, String> {
+pub(crate) fn options(args: &mut Vec<OsString>) -> Result<Sources, String> {
     let mut sources = Sources::default();
     let mut rest = Vec::new();
     let mut given = std::mem::take(args).into_iter().peekable();
     while let Some(arg) = given.next() {
-        let (name, inline) = match arg.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_string())),
-            _ => (arg.as_str(), None),
+        let text = arg.to_str().unwrap_or_default();
+        let (name, inline) = match text.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(OsString::from(value))),
+            _ => (text, None),
         };
         let kind = OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
         if kind.is_none() && name != "--root" {
@@ -85,7 +87,8 @@ pub(crate) fn options(args: &mut Vec<String>) -> Result<Sources, String> {
         let mut paths = vec![PathBuf::from(value)];
         let many = matches!(kind, Kind::ContainersCerts | Kind::Hosts | Kind::AuthJson | Kind::Kubernetes);
         // Further names only where they are there: an image name may follow.
-        while many && given.peek().is_some_and(|next| !next.starts_with('-') && Path::new(next).exists()) {
+        let is_name = |next: &OsString| !next.to_string_lossy().starts_with('-') && Path::new(next).exists();
+        while many && given.peek().is_some_and(is_name) {
             paths.extend(given.next().map(PathBuf::from));
         }
         let list = matches!(kind, Kind::ContainersCerts | Kind::Hosts);
@@ -161,22 +164,43 @@ impl Sources {
     }
 }
 
-/// The system's certificate authorities as PEM, and the file they are in: `SSL_CERT_FILE`, `SSL_CERT_DIR`, or where Linux
-/// distributions keep them.
+/// Where systems keep their certificate authorities as one file: Debian, Fedora, SUSE, Alpine and the BSDs.
+const BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/etc/ssl/cert.pem",
+];
+
+/// The system's certificate authorities as PEM, and the first file that they are in.
 pub(crate) fn system_roots() -> (Vec<Arc<[u8]>>, Option<String>) {
-    const USUAL: [&str; 3] =
-        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let named = set("SSL_CERT_FILE");
-    let usual = USUAL.iter().map(PathBuf::from).find(|path| path.exists()).filter(|_| set("SSL_CERT_DIR").is_none());
-    let mut pem: Vec<Arc<[u8]>> = Vec::new();
-    let from = named.or(usual);
-    pem.extend(from.as_ref().and_then(|path| fs::read(path).ok()).map(Arc::from));
-    let folder = set("SSL_CERT_DIR");
-    for entry in folder.iter().filter_map(|path| fs::read_dir(path).ok()).flatten().flatten().take(MAX_ENTRIES) {
-        pem.extend(fs::read(entry.path()).ok().map(Arc::from));
+    let variable = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
+    roots_of(variable("SSL_CERT_FILE"), variable("SSL_CERT_DIR"))
+}
+
+/// The two variables stand in the place of the system's own bundle, as they do for OpenSSL and Go; what cannot be read is
+/// no authority.
+pub(crate) fn roots_of(file: Option<OsString>, directories: Option<OsString>) -> (Vec<Arc<[u8]>>, Option<String>) {
+    let mut files: Vec<PathBuf> = file.iter().map(PathBuf::from).collect();
+    for directory in directories.iter().flat_map(std::env::split_paths) {
+        let mut names: Vec<_> = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        names.sort();
+        files.extend(names.into_iter().take(MAX_ENTRIES));
     }
-    (pem, from.or(folder).map(|path| path.display().to_string()))
+    if file.is_none() && directories.is_none() {
+        files.extend(BUNDLES.iter().map(PathBuf::from).find(|path| path.is_file()));
+    }
+    let read = |path: &PathBuf| fs::read(path).ok().filter(|pem| holds_certificate(pem)).map(Arc::from);
+    let pem: Vec<Arc<[u8]>> = files.iter().filter_map(read).collect();
+    (pem, files.first().map(|path| path.display().to_string()))
+}
+
+/// Whether there is a PEM certificate in it.
+pub(crate) fn holds_certificate(pem: &[u8]) -> bool {
+    let mark = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(mark.len()).any(|window| window == mark)
 }
 
 /// A search path: what does not exist is passed over.
@@ -228,9 +252,15 @@ fn read(path: &Path, depth: usize) -> Option<Entry> {
         Err(error) => directory.unreadable = Some(error.to_string()),
         Ok(_) if depth == 0 => {}
         Ok(entries) => {
-            for entry in entries.flatten().take(MAX_ENTRIES) {
-                if let (Ok(name), Some(inside)) = (entry.file_name().into_string(), read(&entry.path(), depth - 1)) {
-                    directory.entries.insert(name, inside);
+            for entry in entries.flatten() {
+                if directory.entries.len() == MAX_ENTRIES {
+                    directory.entries.clear();
+                    directory.unreadable = Some(format!("it holds more than {MAX_ENTRIES} entries"));
+                    break;
+                }
+                if let Some(inside) = read(&entry.path(), depth - 1) {
+                    // A name that is no text is none that any format looks for, and is said to be that.
+                    directory.entries.insert(entry.file_name().to_string_lossy().into_owned(), inside);
                 }
             }
         }

@@ -24,9 +24,9 @@ impl Folder {
     /// Arguments with `@` for this folder.
     fn sources(&self, line: &str) -> (Vec<String>, options::Sources) {
         let folder = self.0.to_str().unwrap();
-        let mut args: Vec<String> = line.split(' ').map(|arg| arg.replace('@', folder)).collect();
+        let mut args: Vec<_> = line.split(' ').map(|arg| arg.replace('@', folder).into()).collect();
         let sources = options::options(&mut args).unwrap();
-        (args, sources)
+        (args.into_iter().map(|arg| arg.into_string().unwrap()).collect(), sources)
     }
 }
 
@@ -119,12 +119,25 @@ fn options_take_theirs_and_leave_the_rest() {
         folder.sources("explain --containers-certs @/certs.d @/root alpine --json --auth-json @/config.json");
     assert_eq!(rest, ["explain", "alpine", "--json"]);
     assert!(!sources.is_empty());
-    let mut args = vec!["--hosts".to_string()];
+    let mut args = vec!["--hosts".into()];
     assert!(options::options(&mut args).is_err());
     // What a source says of a file that is not there.
     let (_, sources) = folder.sources("--docker-config @/none.json --docker-certs @/none");
     let found = sources.model(now()).diagnostics;
     assert!(found.iter().all(|one| one.code.as_str() == "unreadable") && found.len() == 2, "{found:?}");
+}
+
+#[test]
+fn the_variables_stand_in_the_place_of_the_system() {
+    let folder = Folder::new(
+        "roots",
+        &[("a.pem", "-----BEGIN CERTIFICATE-----\n"), ("notes.txt", "no certificate"), ("b/c.pem", "none")],
+    );
+    let (here, file) = (folder.0.clone().into_os_string(), folder.0.join("a.pem").into_os_string());
+    assert_eq!(options::roots_of(None, Some(here.clone())).0.len(), 1);
+    let (both, from) = options::roots_of(Some(file.clone()), Some(here));
+    assert_eq!((both.len(), from.as_deref()), (2, file.to_str()));
+    assert!(options::roots_of(Some(folder.0.join("missing").into()), None).0.is_empty());
 }
 
 #[test]

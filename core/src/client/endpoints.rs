@@ -163,12 +163,18 @@ impl Agent {
     /// Where to ask for an image, in order: the mirrors that can do it, then the registry. Each endpoint is an anchor of
     /// its own; nothing of the registry's goes to a mirror. Never empty, unless the configuration leaves no endpoint.
     pub fn endpoints(&self, image: &Reference, want: Capability) -> Vec<Endpoint> {
+        let mut endpoints = self.all_endpoints(image);
+        endpoints.retain(|endpoint| endpoint.capabilities.contains(&want));
+        endpoints
+    }
+
+    /// All of them in that order, whatever they can be asked for.
+    pub fn all_endpoints(&self, image: &Reference) -> Vec<Endpoint> {
         let config = self.config();
         let own = [Route::registry(None)];
         let routes = config.routes_of(image.origin()).unwrap_or(&own);
         routes
             .iter()
-            .filter(|route| route.capabilities.contains(&want))
             .map(|route| {
                 let origin = route.origin.as_ref().unwrap_or(image.origin()).clone();
                 let identity = identity_of(&config, &origin);

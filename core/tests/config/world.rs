@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use regauth::config::{Code, Diagnostic, Directory, Entry, File, Files, Importer, Severity};
 use regauth::time::Time;
-use regauth::{Agent, Capability, Endpoint, Reference};
+use regauth::{Agent, Reference};
 
 /// 2026-06-01.
 pub(crate) const NOW: Time = Time(1_780_272_000_000);
@@ -142,14 +142,8 @@ pub(crate) fn summary(importer: Importer, image: &str) -> String {
     let (config, found) = importer.finish().into_config();
     let agent = Agent::new(config.clone()).unwrap();
     let image = Reference::parse(image).unwrap();
-    let mut endpoints: Vec<Endpoint> = Vec::new();
-    for endpoint in Capability::ALL.into_iter().flat_map(|want| agent.endpoints(&image, want)) {
-        if !endpoints.contains(&endpoint) {
-            endpoints.push(endpoint);
-        }
-    }
     let mut lines: Vec<String> = Vec::new();
-    for endpoint in endpoints {
+    for endpoint in agent.all_endpoints(&image) {
         let profile = agent.profile(endpoint.profile).unwrap();
         let settings = profile.settings();
         let kind = if endpoint.mirror { "mirror" } else { "registry" };
