@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use lexopt::Arg;
 use regauth::{Origin, Reference};
 
+use crate::config_files::{self, Sources};
 use crate::failure::{Exit, Failure};
 use crate::platform::Platform;
 
-pub(crate) const HELP: &str = "\
+const HELP: &str = "\
 Pulls an image through every hop, and shows what each hop was given.
 
 usage: pull [OPTION...] [IMAGE]
@@ -36,6 +37,9 @@ Its token service, if that is another host:
 Where it keeps its blobs, if that is another host that wants a certificate:
   --storage-origin ORIGIN, --storage-identity, --storage-cert FILE, --storage-key FILE, --storage-local
 
+Files that the machine has already; an earlier one holds before a later one, and the options above before all of them:
+@FILES@
+
 The pull:
   -o, --output DIR           write an OCI image layout; DIR is new or empty
   --platform OS/ARCH[/VARIANT]
@@ -53,6 +57,11 @@ anything was sent; 4 refused by registry or token service; 5 no connection, or T
 7 content that its digest does not match.
 ";
 
+/// For `--help`.
+pub(crate) fn help() -> String {
+    HELP.replace("@FILES@", config_files::HELP)
+}
+
 /// Another origin than the registry's, and what it may be given.
 #[derive(Debug, Default)]
 pub(crate) struct Other {
@@ -66,6 +75,7 @@ pub(crate) struct Other {
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) image: Option<Reference>,
+    pub(crate) sources: Sources,
     pub(crate) certs: Vec<PathBuf>,
     /// As many.
     pub(crate) keys: Vec<PathBuf>,
@@ -88,7 +98,9 @@ pub(crate) struct Options {
 
 /// Reads the arguments; the first is the first behind the program's name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, Failure> {
-    let mut options = Options::default();
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let sources = config_files::options(&mut arguments).map_err(|what| input(what, "See --help."))?;
+    let mut options = Options { sources, ..Options::default() };
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
@@ -173,7 +185,8 @@ fn check(options: &Options) -> Result<(), Failure> {
     }
     let of_registry = !options.certs.is_empty() || options.user.is_some() || options.http || !options.ca.is_empty();
     let of_others = options.token.origin.is_some() || options.storage.origin.is_some();
-    if options.image.is_none() && !options.help && (of_registry || of_others) {
+    let of_files = !options.sources.is_empty();
+    if options.image.is_none() && !options.help && (of_registry || of_others || of_files) {
         return Err(input("options for a registry are given, and no image", "Name an image: registry.example/app:1."));
     }
     Ok(())
@@ -235,14 +248,15 @@ mod tests {
     fn a_whole_line_is_read() {
         let line = "--cert c --key k --cert d --key l --try-pairs --try-pairs-on-status --ca a --ca b --user u --password-stdin --http --token-origin https://t.example/ \
                     --token-identity --storage-origin https://s.example --storage-cert sc --storage-key sk -o out \
-                    --platform linux/arm/v7 --twice --timeout 5 --explain --json reg.example/app:1";
+                    --platform linux/arm/v7 --twice --timeout 5 --explain --json --docker-certs d --regauth=r.toml \
+                    reg.example/app:1";
         let options = read(line).unwrap();
         assert_eq!(options.image.unwrap().to_string(), "reg.example/app:1");
         assert_eq!(options.token.origin.unwrap().to_string(), "https://t.example");
         assert!(options.token.identity && !options.storage.identity && options.http && options.twice);
         assert_eq!((options.ca.len(), options.timeout), (2, Some(5)));
         assert_eq!((options.certs, options.keys), (vec!["c".into(), "d".into()], vec!["k".into(), "l".into()]));
-        assert!(options.try_pairs && options.try_pairs_on_status);
+        assert!(options.try_pairs && options.try_pairs_on_status && !options.sources.is_empty());
         assert_eq!(options.platform.unwrap().to_string(), "linux/arm/v7");
     }
 
@@ -268,6 +282,8 @@ mod tests {
             ("--timeout 0 a", "1 to 3600"),
             ("--platform linux a", "no platform"),
             ("--cert c --key k", "no image"),
+            ("--docker-certs d", "no image"),
+            ("a --docker-config", "--docker-config wants a name"),
         ] {
             let failure = read(line).unwrap_err();
             assert!(failure.what.contains(what) && failure.exit == Exit::Input, "{line}: {failure}");

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use regauth::wire::{Exchange, Head};
-use regauth::{Hop, Referrer};
+use regauth::{Endpoint, Hop, Referrer};
 
 use crate::digest::Hasher;
 use crate::failure::{Exit, Failure};
@@ -14,7 +14,6 @@ use crate::host::{End, Host, Sink};
 use crate::layout::{Layout, Part};
 use crate::manifest::Descriptor;
 use crate::progress::Bar;
-use crate::pull::Image;
 use crate::table::Row;
 
 /// Attempts in a row that bring nearly nothing new, after which a broken download is given up.
@@ -22,11 +21,11 @@ const FRUITLESS: u32 = 3;
 /// What an attempt has to bring at least, in bytes.
 const FRUIT: u64 = 64 * 1024;
 
-/// Fetches one blob of an image. `stop`: another one has failed.
+/// Fetches one blob of an image from one endpoint. `stop`: another one has failed.
 pub(crate) fn fetch(
     host: &Host,
     pull: u32,
-    image: &Image<'_>,
+    endpoint: &Endpoint,
     blob: &Descriptor,
     layout: Option<&Layout>,
     bar: &Bar,
@@ -44,7 +43,7 @@ pub(crate) fn fetch(
         bar,
         stop,
     };
-    let url = image.url(&format!("blobs/{}", blob.digest));
+    let url = endpoint.url(&format!("blobs/{}", blob.digest));
     // A foreign layer is elsewhere: its URLs come after the registry, and get no grant.
     let mut urls = blob.urls.iter();
     let mut foreign = None;
@@ -52,7 +51,7 @@ pub(crate) fn fetch(
     loop {
         let flow = match foreign {
             None => host.agent.request("GET", &url),
-            Some(url) => host.agent.referred(&Referrer::registry(image.origin.clone()), Hop::Layer, "GET", url),
+            Some(url) => host.agent.referred(&Referrer::registry(endpoint.origin.clone()), Hop::Layer, "GET", url),
         };
         let mut exchange = Exchange::new(&host.agent, flow.map_err(|error| Failure::of(&error, None))?);
         let before = sink.received;

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use regauth::error::CertificateState;
 use regauth::wire::{Do, Exchange, Head, Sent};
-use regauth::{Agent, ErrorKind as Kind, Failure as Lost, Origin, Time};
+use regauth::{Agent, Config, ErrorKind as Kind, Failure as Lost, Origin, Time};
 
 use crate::failure::{Failure, certificate_todo};
+use crate::helper;
 use crate::net;
 use crate::pool::{Pool, Socket, Turn};
 use crate::proxy::Proxies;
@@ -25,6 +26,7 @@ pub(crate) struct Host {
     pub(crate) agent: Agent,
     pub(crate) timeout: Duration,
     pub(crate) explain: bool,
+    config: Config,
     proxies: Proxies,
     pool: Pool,
     rows: Mutex<Vec<Row>>,
@@ -62,16 +64,17 @@ impl Wake for Unpark {
 }
 
 impl Host {
-    pub(crate) fn new(agent: Agent, proxies: Proxies, timeout: Duration, explain: bool) -> Self {
-        Self {
-            agent,
+    pub(crate) fn new(config: Config, proxies: Proxies, timeout: Duration, explain: bool) -> Result<Self, Failure> {
+        Ok(Self {
+            agent: Agent::new(config.clone()).map_err(|error| Failure::of(&error, None))?,
+            config,
             timeout,
             explain,
             proxies,
             pool: Pool::default(),
             rows: Mutex::default(),
             transcripts: Mutex::default(),
-        }
+        })
     }
 
     /// The rows so far, in the order in which their requests began.
@@ -126,6 +129,13 @@ impl Host {
         exchange.sent().iter().map(row).collect()
     }
 
+    /// For a connection to be made, and for its bytes.
+    fn limits(&self, origin: &Origin) -> net::Limits {
+        let configured = self.config.host_of(origin).and_then(|host| host.dial_timeout);
+        let connect = configured.map_or(net::CONNECT, Duration::from_millis);
+        net::Limits { connect: connect.max(Duration::from_millis(1)), bytes: self.timeout }
+    }
+
     fn drive(&self, exchange: &mut Exchange, sink: &mut dyn Sink) -> Result<(), Stop> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut socket: Option<Socket<'_>> = None;
@@ -144,7 +154,7 @@ impl Host {
                             // It may have waited.
                             exchange.connected(self::now(), Some(*link));
                         }
-                        Turn::New(lease) => match net::connect(exchange, &origin, proxy, self.timeout) {
+                        Turn::New(lease) => match net::connect(exchange, &origin, proxy, self.limits(&origin)) {
                             Ok(stream) => {
                                 socket = Some(lease.socket(stream));
                                 exchange.connected(self::now(), None);
@@ -196,7 +206,11 @@ impl Host {
                     return Ok(());
                 }
                 Do::Failed(error) => return Err(Stop::Exchange(error.clone(), detail)),
-                // Passwords are configured before the start, and nothing is uploaded.
+                Do::Credentials(query) => {
+                    let found = helper::look_up(query);
+                    exchange.credentials(self::now(), found);
+                }
+                // Nothing is uploaded.
                 _ => exchange.failed(now, Lost::Connect),
             }
         }

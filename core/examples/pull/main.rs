@@ -10,14 +10,18 @@
 
 mod args;
 mod blob;
+#[path = "../regauth-config/options.rs"]
+mod config_files;
 mod demo;
 mod digest;
 mod failure;
 mod fetch;
+mod helper;
 mod host;
 mod layout;
 mod manifest;
 mod net;
+mod places;
 mod platform;
 mod pool;
 mod progress;
@@ -34,13 +38,15 @@ use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use regauth::{Agent, Config, Origin, Reference};
+use regauth::config::Severity;
+use regauth::{Config, Reference};
 
 use args::Options;
 use demo::Demo;
 use failure::{Exit, Failure};
 use host::Host;
 use layout::Layout;
+use places::Places;
 use platform::Platform;
 use progress::Progress;
 use proxy::Proxies;
@@ -62,13 +68,15 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let options = args::parse(std::env::args_os().skip(1))?;
     if options.help {
-        return say(args::HELP);
+        return say(&args::help());
     }
     let Some(name) = &options.image else { return demonstrate(&options) };
-    let registry = setup::origin(&options, name)?;
-    let config = setup::config(&options, &registry)?;
+    let (config, found) = setup::config(&options, name)?;
+    for one in found.iter().filter(|one| options.explain || one.severity > Severity::Info) {
+        note(&one.to_string())?;
+    }
     let host = host(&options, config, Proxies::new(|name| std::env::var(name).ok())?)?;
-    let pulled = pull_all(&options, &host, &registry, name)?;
+    let pulled = pull_all(&options, &host, name)?;
     let done = format!("{name} is {}, {} blobs, {} bytes", pulled.manifest.digest, pulled.blobs, pulled.bytes);
     if options.json { note(&done) } else { say(&format!("{done}\n")) }
 }
@@ -79,21 +87,20 @@ fn demonstrate(options: &Options) -> Result<(), Failure> {
     if !options.json {
         say(&format!("{}\n", demo.legend()))?;
     }
-    pull_all(options, &host, &demo.registry, &demo.name)?;
+    pull_all(options, &host, &demo.name)?;
     let verdict = demo.verdict()?;
     if options.json { note(&verdict) } else { say(&format!("{verdict}\n")) }
 }
 
 fn host(options: &Options, config: Config, proxies: Proxies) -> Result<Host, Failure> {
-    let agent = Agent::new(config).map_err(|error| Failure::of(&error, None))?;
     let timeout = Duration::from_secs(options.timeout.unwrap_or(TIMEOUT));
-    Ok(Host::new(agent, proxies, timeout, options.explain))
+    Host::new(config, proxies, timeout, options.explain)
 }
 
 /// Pulls, and shows the table whatever comes of it.
-fn pull_all(options: &Options, host: &Host, registry: &Origin, name: &Reference) -> Result<Pulled, Failure> {
+fn pull_all(options: &Options, host: &Host, name: &Reference) -> Result<Pulled, Failure> {
     let platform = options.platform.clone().unwrap_or_else(Platform::here);
-    let image = Image { origin: registry, name, platform };
+    let image = Image { places: Places::of(&host.agent, name), name, platform };
     let result = pull_into(options, host, &image);
     let rows = host.rows();
     if options.json {

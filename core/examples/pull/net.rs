@@ -10,8 +10,17 @@ use regauth::{Dial, Failure as Lost, Origin};
 use crate::failure::reason;
 use crate::proxy::Proxy;
 
-/// For one address to accept a connection.
-const CONNECT: Duration = Duration::from_secs(10);
+/// For one address to accept a connection, where the host's entry does not say.
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long is waited.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// For one address to accept a connection.
+    pub(crate) connect: Duration,
+    /// For bytes to come or go.
+    pub(crate) bytes: Duration,
+}
 
 /// Why there is no connection.
 pub(crate) struct NoSocket {
@@ -27,18 +36,18 @@ pub(crate) fn connect(
     exchange: &mut Exchange,
     origin: &Origin,
     proxy: Option<&Proxy>,
-    timeout: Duration,
+    limits: Limits,
 ) -> Result<TcpStream, NoSocket> {
     let stream = match proxy {
-        Some(proxy) => through(exchange, origin, proxy, timeout)?,
-        None => direct(exchange, origin, timeout)?,
+        Some(proxy) => through(exchange, origin, proxy, limits)?,
+        None => direct(exchange, origin, limits)?,
     };
     // Requests are small and wait for nothing.
     _ = stream.set_nodelay(true);
     Ok(stream)
 }
 
-fn direct(exchange: &mut Exchange, origin: &Origin, timeout: Duration) -> Result<TcpStream, NoSocket> {
+fn direct(exchange: &mut Exchange, origin: &Origin, limits: Limits) -> Result<TcpStream, NoSocket> {
     let addresses = (origin.server_name(), origin.port()).to_socket_addrs().map_err(|error| NoSocket {
         lost: Lost::Connect,
         detail: format!("{} does not resolve: {}", origin.host(), reason(&error)),
@@ -50,7 +59,7 @@ fn direct(exchange: &mut Exchange, origin: &Origin, timeout: Duration) -> Result
             refused = Some(error);
             continue;
         }
-        match TcpStream::connect_timeout(&address, CONNECT).and_then(|stream| limited(stream, timeout)) {
+        match TcpStream::connect_timeout(&address, limits.connect).and_then(|stream| limited(stream, limits.bytes)) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = Some((address, error)),
         }
@@ -68,7 +77,7 @@ fn direct(exchange: &mut Exchange, origin: &Origin, timeout: Duration) -> Result
     })
 }
 
-fn through(exchange: &mut Exchange, origin: &Origin, proxy: &Proxy, timeout: Duration) -> Result<TcpStream, NoSocket> {
+fn through(exchange: &mut Exchange, origin: &Origin, proxy: &Proxy, limits: Limits) -> Result<TcpStream, NoSocket> {
     exchange.dial(Dial::Proxied).map_err(|error| NoSocket {
         lost: Lost::AddressRefused,
         detail: String::new(),
@@ -78,7 +87,8 @@ fn through(exchange: &mut Exchange, origin: &Origin, proxy: &Proxy, timeout: Dur
     let attempt = || {
         let mut last = Error::new(ErrorKind::NotFound, "it has no address");
         for address in (proxy.host.as_str(), proxy.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, CONNECT).and_then(|stream| limited(stream, timeout)) {
+            match TcpStream::connect_timeout(&address, limits.connect).and_then(|stream| limited(stream, limits.bytes))
+            {
                 Ok(mut stream) => return proxy.tunnel(&mut stream, origin).map(|()| stream),
                 Err(error) => last = error,
             }

@@ -21,6 +21,14 @@ impl Progress {
         Self { bars: stderr().is_terminal().then(MultiProgress::new) }
     }
 
+    /// Something that the user should know.
+    pub(crate) fn say(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => _ = bars.println(text),
+            None => _ = writeln!(stderr(), "{text}"),
+        }
+    }
+
     pub(crate) fn bar(&self, name: &str, size: u64) -> Bar {
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new(size));

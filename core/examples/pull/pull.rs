@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use regauth::{Origin, Reference};
+use regauth::{Capability, Endpoint, Reference};
 
 use crate::blob::{self, mismatch};
 use crate::digest::Digest;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::fetch;
 use crate::host::Host;
 use crate::layout::Layout;
 use crate::manifest::{self, ACCEPT, Descriptor, Document, MAX_MANIFEST};
+use crate::places::Places;
 use crate::platform::Platform;
 use crate::progress::Progress;
 
@@ -21,7 +22,7 @@ const PARALLEL: usize = 3;
 
 /// What is pulled, and from where.
 pub(crate) struct Image<'a> {
-    pub(crate) origin: &'a Origin,
+    pub(crate) places: Places,
     pub(crate) name: &'a Reference,
     pub(crate) platform: Platform,
 }
@@ -34,13 +35,6 @@ pub(crate) struct Pulled {
     pub(crate) bytes: u64,
 }
 
-impl Image<'_> {
-    /// A URL of the image's repository.
-    pub(crate) fn url(&self, rest: &str) -> String {
-        format!("{}/v2/{}/{rest}", self.origin, self.name.repository())
-    }
-}
-
 /// Pulls an image, into a layout if there is one. `pull` is the number of the pull, for the table.
 pub(crate) fn pull(
     host: &Host,
@@ -50,22 +44,20 @@ pub(crate) fn pull(
     progress: &Progress,
 ) -> Result<Pulled, Failure> {
     let digest = image.name.digest().and_then(Digest::parse);
-    let (bytes, mut found, document) = document(host, pull, image, image.name.reference(), digest.as_ref())?;
+    let fetch = |reference: &str, digest: Option<&Digest>| document(host, pull, image, reference, digest, progress);
+    let (bytes, mut found, document) = fetch(image.name.reference(), digest.as_ref())?;
     let (bytes, blobs) = match document {
         Document::Image(blobs) => (bytes, blobs),
         Document::Index(list) => {
-            let chosen = manifest::choose(&list, &image.platform).map_err(|failure| Failure {
-                what: format!("{} (registry at {})", failure.what, image.origin),
-                ..failure
-            })?;
-            let reference = chosen.digest.to_string();
-            let (bytes, manifest, document) = self::document(host, pull, image, &reference, Some(&chosen.digest))?;
+            let chosen = manifest::choose(&list, &image.platform)
+                .map_err(|failure| Failure { what: format!("{} ({})", failure.what, image.name), ..failure })?;
+            let (bytes, manifest, document) = fetch(&chosen.digest.to_string(), Some(&chosen.digest))?;
             found = Descriptor { platform: chosen.platform, ..manifest };
             match document {
                 Document::Image(blobs) => (bytes, blobs),
                 Document::Index(_) => {
                     let what = "the index names another index for this platform";
-                    return Err(Failure::new(crate::failure::Exit::Refused, what, "Name the image by its digest."));
+                    return Err(Failure::new(Exit::Refused, what, "Name the image by its digest."));
                 }
             }
         }
@@ -77,20 +69,62 @@ pub(crate) fn pull(
     Ok(Pulled { manifest: found, blobs: blobs.len(), bytes: blobs.iter().map(|blob| blob.size).sum() })
 }
 
-/// A manifest or an index, checked by the digest that it was asked for by, or by the one that the registry says it has.
+/// What a manifest comes to: its bytes, what it is, what it names.
+type Found = (Vec<u8>, Descriptor, Document);
+
+/// A manifest or an index, from the first endpoint that has it.
 fn document(
     host: &Host,
     pull: u32,
     image: &Image<'_>,
     reference: &str,
     digest: Option<&Digest>,
-) -> Result<(Vec<u8>, Descriptor, Document), Failure> {
-    let url = image.url(&format!("manifests/{reference}"));
-    let flow = host.agent.request("GET", &url).map_err(|error| Failure::of(&error, None))?;
-    let what = format!("the manifest of {}", image.name);
-    let answer = fetch::document(host, pull, flow, ACCEPT, &what, MAX_MANIFEST)?;
+    progress: &Progress,
+) -> Result<Found, Failure> {
+    let want = if digest.is_some() { Capability::Pull } else { Capability::Resolve };
+    image.places.first(want, progress, &AtomicBool::new(false), |endpoint| {
+        if endpoint.capabilities.contains(&Capability::Pull) {
+            return document_at(host, pull, image.name, endpoint, reference, digest);
+        }
+        let digest = resolve(host, pull, image.name, endpoint, reference)?;
+        document(host, pull, image, &digest.to_string(), Some(&digest), progress)
+    })
+}
+
+/// Which digest a tag stands for.
+fn resolve(host: &Host, pull: u32, name: &Reference, endpoint: &Endpoint, tag: &str) -> Result<Digest, Failure> {
+    let answer = request(host, pull, name, endpoint, "HEAD", tag)?;
+    answer.digest.as_deref().and_then(Digest::parse).ok_or_else(|| {
+        let what = format!("the answer for {name} names no digest (registry at {})", endpoint.origin);
+        Failure::new(Exit::Refused, what, "Give the endpoint the capability pull, or name the image by its digest.")
+    })
+}
+
+fn request(
+    host: &Host,
+    pull: u32,
+    name: &Reference,
+    endpoint: &Endpoint,
+    method: &str,
+    reference: &str,
+) -> Result<fetch::Document, Failure> {
+    let url = endpoint.url(&format!("manifests/{reference}"));
+    let flow = host.agent.request(method, &url).map_err(|error| Failure::of(&error, None))?;
+    fetch::document(host, pull, flow, ACCEPT, &format!("the manifest of {name}"), MAX_MANIFEST)
+}
+
+/// A manifest or an index, checked by the digest that it was asked for by, or by the one that the registry says it has.
+fn document_at(
+    host: &Host,
+    pull: u32,
+    name: &Reference,
+    endpoint: &Endpoint,
+    reference: &str,
+    digest: Option<&Digest>,
+) -> Result<Found, Failure> {
+    let answer = request(host, pull, name, endpoint, "GET", reference)?;
     let said = answer.digest.as_deref().and_then(Digest::parse);
-    let place = format!(" (registry at {})", image.origin);
+    let place = format!(" (registry at {})", endpoint.origin);
     for want in [digest, said.as_ref()].into_iter().flatten() {
         if !want.is_of(&answer.bytes) {
             return Err(mismatch(format!("the manifest is not what the digest {} says{place}", want.short())));
@@ -119,7 +153,8 @@ fn pull_blobs(
                 return;
             }
             let bar = progress.bar(&blob.digest.short(), blob.size);
-            if let Err(failure) = blob::fetch(host, pull, image, blob, layout, &bar, &stop) {
+            let fetch = |endpoint: &Endpoint| blob::fetch(host, pull, endpoint, blob, layout, &bar, &stop);
+            if let Err(failure) = image.places.first(Capability::Pull, progress, &stop, fetch) {
                 let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
                 // The others fail because of this one.
                 if !stop.swap(true, Ordering::Relaxed) {

@@ -1,61 +1,45 @@
-//! From options, files and environment to the library's configuration.
-//!
-//! This is the place for configuration files (Docker's `certs.d`, `hosts.toml` and so on): an importer gives hosts, pairs
-//! and credentials, which are added to the same [`Config`] before the options, so that an option wins.
+//! From options, files and environment to the library's configuration. An option wins over a file.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use regauth::tls::{IdentityFlaw, Roots};
-use regauth::{Config, Credentials, Host, Identity, Origin, Pair, PairKind, Reference, Secret};
+use regauth::config::{Diagnostic, Model};
+use regauth::tls::IdentityFlaw;
+use regauth::{Agent, Capability, Config, Credentials, Identity, Origin, Pair, PairKind, Reference, Route, Secret};
 
 use crate::args::{Options, Other};
+use crate::config_files::{holds_certificate, system_roots};
 use crate::failure::{Exit, Failure};
-
-/// Where systems keep their certificate authorities as one file: Debian, Fedora, SUSE, Alpine and the BSDs.
-const BUNDLES: [&str; 6] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-    "/usr/local/etc/ssl/cert.pem",
-];
+use crate::host::now;
 
 /// A longer password is a mistake: some other file came by standard input.
 const MAX_PASSWORD: u64 = 64 * 1024;
 
-/// The origin of the registry's API.
-pub(crate) fn origin(options: &Options, image: &Reference) -> Result<Origin, Failure> {
-    if !options.http {
-        return Ok(image.origin().clone());
-    }
-    Origin::parse(&format!("http://{}", image.domain()))
-        .map_err(|flaw| Failure::new(Exit::Input, format!("the registry's name {flaw}"), "Name host and port."))
-}
-
-/// The whole configuration.
-pub(crate) fn config(options: &Options, registry: &Origin) -> Result<Config, Failure> {
-    let mut config = Config::default();
-    let mut roots = Roots::default();
+/// The whole configuration, and what was found in the files.
+pub(crate) fn config(options: &Options, image: &Reference) -> Result<(Config, Vec<Diagnostic>), Failure> {
+    let mut model = options.sources.model(now());
+    model.roots.pem = system_roots().0;
     for path in &options.ca {
         let pem = read(path)?;
         if !holds_certificate(&pem) {
             let what = format!("{} holds no PEM certificate", path.display());
             return Err(Failure::new(Exit::Input, what, "Give the certificate authority as PEM (--ca)."));
         }
-        roots.pem.push(pem.into());
+        model.roots.pem.push(pem.into());
     }
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    roots.pem.extend(system_roots(variable("SSL_CERT_FILE"), variable("SSL_CERT_DIR")));
-    config.roots(roots);
+    let plain = options.http.then(|| over_http(image)).transpose()?;
+    let routed = plain.as_ref().is_some_and(|plain| speaks_http(&mut model, image, plain));
+    let (mut config, found) = model.into_config();
+    if let (Some(plain), false) = (plain, routed) {
+        config.routes(Some(image.origin().clone()), vec![Route::registry(Some(plain))]);
+    }
+    let registry = &own(&config, image)?;
     if !options.certs.is_empty() {
-        let mut host = Host::default();
+        let mut host = config.host_of(registry).cloned().unwrap_or_default();
         let pairs = options.certs.iter().zip(&options.keys);
         host.identities = pairs.map(|(cert, key)| identity(cert, key)).collect::<Result<_, _>>()?;
+        host.unusable = None;
         (host.try_pairs, host.try_pairs_on_status) = (options.try_pairs, options.try_pairs_on_status);
         config.host(registry.clone(), host);
     }
@@ -66,14 +50,42 @@ pub(crate) fn config(options: &Options, registry: &Origin) -> Result<Config, Fai
         let password = password(std::io::stdin().lock())?;
         config.credentials(registry.clone(), Credentials::Basic { user: user.clone(), password });
     }
-    Ok(config)
+    Ok((config, found))
+}
+
+/// `--http`: the registry under its name, and nothing else.
+fn over_http(image: &Reference) -> Result<Origin, Failure> {
+    Origin::parse(&format!("http://{}", image.domain()))
+        .map_err(|flaw| Failure::new(Exit::Input, format!("the registry's name {flaw}"), "Name host and port."))
+}
+
+/// Where files say which endpoints the registry has: the registry itself is there by http. Whether there are any.
+fn speaks_http(model: &mut Model, image: &Reference, plain: &Origin) -> bool {
+    let of_image = |name: &Option<Origin>| name.as_ref().is_none_or(|name| name == image.origin());
+    let mut routed = false;
+    for registry in model.registries.iter_mut().filter(|registry| of_image(&registry.name)) {
+        routed = true;
+        for own in registry.endpoints.iter_mut().filter(|endpoint| !endpoint.mirror) {
+            own.origin = Some(plain.clone());
+        }
+    }
+    routed
+}
+
+/// The registry's own origin, which a file may have moved away from its name.
+fn own(config: &Config, image: &Reference) -> Result<Origin, Failure> {
+    let agent = Agent::new(config.clone()).map_err(|error| Failure::of(&error, None))?;
+    let endpoints = agent.endpoints(image, Capability::Pull);
+    let own = endpoints.into_iter().find(|endpoint| !endpoint.mirror);
+    Ok(own.map_or_else(|| image.origin().clone(), |endpoint| endpoint.origin))
 }
 
 fn pair(config: &mut Config, registry: &Origin, kind: PairKind, other: &Other) -> Result<(), Failure> {
     let Some(origin) = &other.origin else { return Ok(()) };
     if let (Some(cert), Some(key)) = (&other.cert, &other.key) {
-        let mut host = Host::default();
-        host.identities.push(identity(cert, key)?);
+        let mut host = config.host_of(origin).cloned().unwrap_or_default();
+        host.identities = vec![identity(cert, key)?];
+        host.unusable = None;
         config.host(origin.clone(), host);
     }
     config.pair(Pair::new(registry.clone(), kind, origin.clone()).identity(other.identity).local(other.local));
@@ -95,26 +107,6 @@ fn identity(cert: &Path, key: &Path) -> Result<Identity, Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure::unreadable(path, &error))
-}
-
-fn holds_certificate(pem: &[u8]) -> bool {
-    let mark = b"-----BEGIN CERTIFICATE-----";
-    pem.windows(mark.len()).any(|window| window == mark)
-}
-
-/// The system's certificate authorities. The two variables stand in the place of its own bundle, as they do for OpenSSL
-/// and Go; what cannot be read is no authority.
-fn system_roots(file: Option<OsString>, directories: Option<OsString>) -> Vec<Arc<[u8]>> {
-    let mut files: Vec<PathBuf> = file.iter().map(PathBuf::from).collect();
-    for directory in directories.iter().flat_map(std::env::split_paths) {
-        let mut names: Vec<_> = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.path()).collect();
-        names.sort();
-        files.extend(names);
-    }
-    if file.is_none() && directories.is_none() {
-        files.extend(BUNDLES.iter().map(PathBuf::from).find(|path| path.is_file()));
-    }
-    files.iter().filter_map(|path| fs::read(path).ok()).filter(|pem| holds_certificate(pem)).map(Arc::from).collect()
 }
 
 /// The password: all of standard input without one line end.
@@ -153,16 +145,5 @@ mod tests {
         assert_eq!(read("\n\n").unwrap(), b"\n");
         assert!(read("\n").is_err() && read("").is_err());
         assert!(read(&"x".repeat(70_000)).is_err());
-    }
-
-    #[test]
-    fn the_variables_stand_in_the_place_of_the_system() {
-        let directory = crate::testing::directory("roots");
-        let pem = "-----BEGIN CERTIFICATE-----\n";
-        fs::write(directory.join("a.pem"), pem).unwrap();
-        fs::write(directory.join("notes.txt"), "no certificate").unwrap();
-        assert_eq!(system_roots(None, Some(directory.path().into())).len(), 1);
-        assert_eq!(system_roots(Some(directory.join("a.pem").into()), Some(directory.path().into())).len(), 2);
-        assert!(system_roots(Some(directory.join("missing").into()), None).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! What the tests of this program share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A directory that is removed with all that is in it.
@@ -15,10 +15,6 @@ pub(crate) fn directory(name: &str) -> Directory {
 }
 
 impl Directory {
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use regauth::{Agent, Hop, Host as Entry};
+use regauth::{Hop, Host as Entry};
 
 use crate::demo::{Demo, Trouble};
 use crate::failure::{Exit, Failure};
 use crate::host::Host;
 use crate::layout::Layout;
+use crate::places::Places;
 use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::proxy::Proxies;
@@ -22,9 +23,9 @@ use crate::testing::directory;
 
 /// A pull from the demonstration; its rows too.
 fn from(demo: &Demo, proxies: Proxies, pulls: u32) -> (Result<Pulled, Failure>, Vec<Row>) {
-    let agent = Agent::new(demo.config.clone()).unwrap();
-    let host = Host::new(agent, proxies, Duration::from_secs(20), false);
-    let image = Image { origin: &demo.registry, name: &demo.name, platform: Platform::here() };
+    let host = Host::new(demo.config.clone(), proxies, Duration::from_secs(20), false).unwrap();
+    let places = Places::of(&host.agent, &demo.name);
+    let image = Image { places, name: &demo.name, platform: Platform::here() };
     let directory = directory("pull");
     let layout = Layout::create(&directory.join("out")).unwrap();
     let mut result = pull(&host, 1, &image, Some(&layout), &Progress::new());
@@ -89,7 +90,7 @@ fn a_download_that_never_gets_on_is_given_up() {
 #[test]
 fn a_certificate_that_is_required_by_tls_is_said() {
     let mut demo = Demo::start().unwrap();
-    demo.config.host(demo.registry.clone(), Entry::default());
+    demo.config.host(demo.name.origin().clone(), Entry::default());
     let failure = from(&demo, Proxies::default(), 1).0.unwrap_err();
     assert_eq!(failure.exit, Exit::Network);
     assert!(failure.what.starts_with("the server requires a client certificate and none was shown (alert 116)"));

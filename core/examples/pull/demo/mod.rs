@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use regauth::tls::Roots;
-use regauth::{Config, Credentials, Host, Identity, Origin, Reference};
+use regauth::{Config, Credentials, Host, Identity, Reference};
 
 use crate::failure::{Exit, Failure};
 use origins::{Origins, PASSWORD, REPOSITORY, Seen, USER};
@@ -17,7 +17,6 @@ pub(crate) use origins::Trouble;
 
 /// The running demonstration.
 pub(crate) struct Demo {
-    pub(crate) registry: Origin,
     pub(crate) name: Reference,
     pub(crate) config: Config,
     origins: Origins,
@@ -48,8 +47,8 @@ impl Demo {
         let mut entry = Host::default();
         entry.identities.push(identity);
         config.roots(roots).host(registry.clone(), entry);
-        config.credentials(registry.clone(), Credentials::Basic { user: USER.into(), password: PASSWORD.into() });
-        Ok(Self { registry, name, config, origins })
+        config.credentials(registry, Credentials::Basic { user: USER.into(), password: PASSWORD.into() });
+        Ok(Self { name, config, origins })
     }
 
     /// What is what in the table.

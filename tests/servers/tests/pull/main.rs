@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "files are compared, and the log is worth seeing")]
 
+mod formats;
+mod mirrors;
 mod pairs;
 mod program;
 mod wrong;
@@ -28,13 +30,18 @@ fn options(world: &World) -> Vec<String> {
     }
 }
 
-/// Two pulls of tag `one` by one agent, checked by what nginx saw.
-fn scenario(world: &World, title: &str) {
-    let layout = world.directory().join("layout");
+/// The options that a good pull needs.
+fn line(world: &World) -> Vec<String> {
     let mut line = arguments(world, "one");
-    line.extend(["--twice".into(), "-o".into(), layout.display().to_string()]);
     line.extend(options(world));
-    let run = pull(&line, PASSWORD);
+    line
+}
+
+/// Two pulls of tag `one` by one agent, checked by what nginx saw.
+fn scenario(world: &World, title: &str, mut line: Vec<String>, password: &str) {
+    let layout = world.directory().join("layout");
+    line.extend(["--twice".into(), "-o".into(), layout.display().to_string()]);
+    let run = pull(&line, password);
     let records = world.records().unwrap();
     println!("{title}\n{}\n", briefs(&records));
     assert_eq!(run.code, 0, "{}", run.said);
@@ -129,7 +136,7 @@ fn scenarios(kind: Kind) {
     }
     for each in Scenario::ALL {
         let world = World::start(kind, each).unwrap();
-        scenario(&world, &format!("{kind:?} {each:?}"));
+        scenario(&world, &format!("{kind:?} {each:?}"), line(&world), PASSWORD);
     }
 }
 
@@ -147,7 +154,7 @@ fn every_hop_of_registry_v3_gets_what_it_may() {
 fn tls_1_2_resumes_too() {
     if have(&programs(Kind::V2)) {
         let world = World::with(Kind::V2, Scenario::RedirectedPaired, "TLSv1.2", 300).unwrap();
-        scenario(&world, "V2 RedirectedPaired TLSv1.2");
+        scenario(&world, "V2 RedirectedPaired TLSv1.2", line(&world), PASSWORD);
     }
 }
 
