@@ -43,14 +43,14 @@ pub(crate) fn fetch(
         bar,
         stop,
     };
-    let url = endpoint.url(&format!("blobs/{}", blob.digest));
+    let name = format!("blobs/{}", blob.digest);
     // A foreign layer is elsewhere: its URLs come after the registry, and get no grant.
     let mut urls = blob.urls.iter();
     let mut foreign = None;
     let mut fruitless = 0;
     loop {
         let flow = match foreign {
-            None => host.agent.request("GET", &url),
+            None => endpoint.request(&host.agent, "GET", &name),
             Some(url) => host.agent.referred(&Referrer::registry(endpoint.origin.clone()), Hop::Layer, "GET", url),
         };
         let mut exchange = Exchange::new(&host.agent, flow.map_err(|error| Failure::of(&error, None))?);

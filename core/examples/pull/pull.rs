@@ -108,8 +108,8 @@ fn request(
     method: &str,
     reference: &str,
 ) -> Result<fetch::Document, Failure> {
-    let url = endpoint.url(&format!("manifests/{reference}"));
-    let flow = host.agent.request(method, &url).map_err(|error| Failure::of(&error, None))?;
+    let flow = endpoint.request(&host.agent, method, &format!("manifests/{reference}"));
+    let flow = flow.map_err(|error| Failure::of(&error, None))?;
     fetch::document(host, pull, flow, ACCEPT, &format!("the manifest of {name}"), MAX_MANIFEST)
 }
 

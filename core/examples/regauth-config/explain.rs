@@ -134,7 +134,7 @@ impl Explained {
     }
 
     fn credentials(&self, endpoint: &Endpoint) -> Option<Origins> {
-        self.config.credentials_of(&endpoint.origin, &endpoint.repository)
+        self.config.credentials_of(&endpoint.origin, &endpoint.name())
     }
 
     /// Whether a password may go to this origin at all.

@@ -24,7 +24,8 @@ pub(crate) const HELP: &str = "\
   --auth-json FILE..        podman's auth.json, in its order
   --kubernetes FILE..       image pull secrets
   --regauth FILE            regauth.toml
-  --root DIR                absolute names in these files are looked for in here";
+  --root DIR                absolute names in these files are looked for in here
+  --windows                 directories of host:port are named without the colon, as on Windows";
 
 /// Levels of directories: a root, a registry, and what a registry's files may name.
 const MAX_DEPTH: usize = 3;
@@ -61,11 +62,12 @@ const OPTIONS: [(&str, Kind); 10] = [
 pub(crate) struct Sources {
     named: Vec<(Kind, Vec<PathBuf>)>,
     root: Option<PathBuf>,
+    windows: bool,
 }
 
 /// Takes its options out of `args` and leaves the others.
 pub(crate) fn options(args: &mut Vec<OsString>) -> Result<Sources, String> {
-    let mut sources = Sources::default();
+    let mut sources = Sources { windows: cfg!(windows), ..Sources::default() };
     let mut rest = Vec::new();
     let mut given = std::mem::take(args).into_iter().peekable();
     while let Some(arg) = given.next() {
@@ -75,6 +77,10 @@ pub(crate) fn options(args: &mut Vec<OsString>) -> Result<Sources, String> {
             _ => (text, None),
         };
         let kind = OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+        if arg == "--windows" {
+            sources.windows = true;
+            continue;
+        }
         if kind.is_none() && name != "--root" {
             rest.push(arg);
             continue;
@@ -117,7 +123,7 @@ impl Sources {
                     files.put(name.as_str(), entry);
                 }
             }
-            let mut importer = Importer::new().now(now).files(files);
+            let mut importer = Importer::new().now(now).windows(self.windows).files(files);
             self.import(&mut importer);
             let more: Vec<String> =
                 importer.wanted().filter(|name| !tried.iter().any(|known| known == name)).map(str::to_string).collect();

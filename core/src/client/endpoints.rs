@@ -2,9 +2,12 @@
 
 use super::agent::Agent;
 use super::config::Config;
+use super::flow::Flow;
 use super::hop::identity_of;
+use crate::error::Error;
 use crate::origin::Origin;
 use crate::reference::Reference;
+use crate::scope::Scope;
 use crate::tls::ProfileId;
 
 /// What an endpoint can be asked for.
@@ -156,6 +159,33 @@ impl Endpoint {
         let mark = if rest.contains('?') { '&' } else { '?' };
         let ns = self.ns.as_ref().map(|ns| format!("{mark}ns={ns}")).unwrap_or_default();
         format!("{}{}/{}/{rest}{ns}", self.origin, self.root, self.repository)
+    }
+
+    /// The repository as scopes and the keys of credentials name it: with the path of the API that is below `/v2`, as a
+    /// proxy project is.
+    pub fn name(&self) -> String {
+        match self.root.strip_prefix("/v2/") {
+            Some(path) => format!("{path}/{}", self.repository),
+            None => self.repository.clone(),
+        }
+    }
+
+    /// A flow for something in the repository; see [`Self::url`]. It knows the repository where the URL does not name it,
+    /// as the API is not below `/v2`.
+    ///
+    /// # Errors
+    /// As [`Agent::request`].
+    pub fn request(&self, agent: &Agent, method: &str, rest: &str) -> Result<Flow, Error> {
+        let flow = agent.request(method, &self.url(rest))?;
+        if self.root == "/v2" || self.root.starts_with("/v2/") {
+            return Ok(flow);
+        }
+        let actions = match method {
+            "GET" | "HEAD" => "pull",
+            "DELETE" => "delete",
+            _ => "pull,push",
+        };
+        Ok(flow.scope(Scope::repository(&self.repository, actions)))
     }
 }
 

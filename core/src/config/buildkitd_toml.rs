@@ -12,7 +12,7 @@ use super::names;
 use super::tree::{self, Node};
 use crate::origin::Origin;
 
-const TOP: [&str; 16] = [
+const TOP: [&str; 18] = [
     "registry",
     "debug",
     "trace",
@@ -28,6 +28,8 @@ const TOP: [&str; 16] = [
     "frontend",
     "system",
     "provenanceEnvDir",
+    "proxyNetwork",
+    "ghacache",
     "cni",
 ];
 const FIELDS: [&str; 6] = ["mirrors", "http", "insecure", "ca", "keypair", "tlsconfigdir"];
@@ -68,13 +70,18 @@ impl Importer {
                 );
                 continue;
             };
+            if node.table().is_none() {
+                self.wrong_type(&at, "a table", node);
+                self.broken_host(Some(origin), &at, format!("{at}: it is no table"));
+                continue;
+            }
             self.unknown(&at, node, &FIELDS);
             let found = self.buildkit_host(origin.clone(), &at, node, folder);
             reach.insert(origin, found);
         }
         for (key, node) in tables {
             let at = at.at(format!("registry.\"{}\"", key.text), key.line);
-            let Some(origin) = names::registry(&key.text) else { continue };
+            let Some(origin) = names::registry(&key.text).filter(|origin| reach.contains_key(origin)) else { continue };
             let mut endpoints = self.buildkit_mirrors(&at, node, &reach);
             endpoints.retain(|mirror| mirror.origin.as_ref() != Some(&origin));
             if let Some(own) = reach.get(&origin) {

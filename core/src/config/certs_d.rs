@@ -29,9 +29,8 @@ impl Importer {
     pub fn docker_certs(&mut self, root: &Directory) {
         self.sources += 1;
         self.readable(root);
-        for (name, entry) in limited(&root.entries) {
-            let path = root.path(name);
-            let at = Place::file(&*path);
+        for (name, path, entry) in self.registries_in(root) {
+            let (name, at) = (&*name, Place::file(&*path));
             let Some(directory) = self.certificates_of(&path, name, entry, true) else { continue };
             let has_hosts = directory.entries.contains_key("hosts.toml");
             if has_hosts {
@@ -67,18 +66,17 @@ impl Importer {
     /// directory that exists holds, an empty one too. `ca` files add to the roots.
     pub fn containers_certs(&mut self, roots: &[Directory]) {
         self.sources += 1;
-        let mut taken: HashMap<&str, String> = HashMap::new();
+        let mut taken: HashMap<String, String> = HashMap::new();
         for root in roots {
             self.readable(root);
-            for (name, entry) in limited(&root.entries) {
-                let path = root.path(name);
-                let at = Place::file(&*path);
+            for (name, path, entry) in self.registries_in(root) {
+                let (name, at) = (&*name, Place::file(&*path));
                 if let Some(first) = taken.get(name) {
                     let what = format!("not read, as {first} exists, and directories are not merged");
                     self.warn(Code::Shadowed, &at, &what, "Put all files of a registry into the first directory.");
                     continue;
                 }
-                taken.insert(name, path.clone());
+                taken.insert(name.into(), path.clone());
                 let Some(directory) = self.certificates_of(&path, name, entry, false) else { continue };
                 let Some(origin) = names::registry(name) else { continue };
                 let mut host = HostEntry::new(Some(origin), at);

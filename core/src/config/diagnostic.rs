@@ -120,6 +120,8 @@ codes! {
     PathScoped = "path-scoped",
     /// A helper that is asked instead of what the file holds.
     HelperInstead = "helper-instead",
+    /// Something that other readers use, or keep for themselves, and that is not used here.
+    NotUsed = "not-used",
     /// An entry that another one hides.
     Shadowed = "shadowed",
     /// Two sources that say different things of one origin: which holds.

@@ -46,6 +46,8 @@ const TOP: [&str; 27] = [
     "stackOrchestrator",
     "kubernetes",
 ];
+/// Docker's key for Docker Hub.
+const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 const ENTRY: [&str; 7] = ["auth", "username", "password", "email", "serveraddress", "identitytoken", "registrytoken"];
 
 /// Who reads the document.
@@ -100,14 +102,15 @@ impl Importer {
         let legacy = reader == Reader::Kubernetes && field(root, "auths").is_none() && !entries.is_empty();
         if legacy {
             // .dockercfg: the map itself.
-            return self.auth_entries(root, at, "", reader, None);
+            return self.auth_entries(root, at, "", reader, (None, &[]));
         }
         self.top_fields(entries, at, reader);
-        let store = self.helpers(root, at, reader);
+        let mut plain = Vec::new();
+        let store = self.helpers(root, at, reader, &mut plain);
         if let Some(auths) = field(root, "auths") {
             let at = at.at("auths", auths.line);
             match &auths.value {
-                Value::Table(_) => self.auth_entries(auths, &at, "auths.", reader, store.as_deref()),
+                Value::Table(_) => self.auth_entries(auths, &at, "auths.", reader, (store.as_deref(), &plain)),
                 Value::Null => {}
                 _ => {
                     self.wrong_type(&at, "a table", auths);
@@ -115,6 +118,9 @@ impl Importer {
                 }
             }
         }
+        let source = self.sources;
+        let of_file = |entry: &&mut CredentialEntry| entry.source == source && plain.contains(&entry.registries);
+        self.model.credentials.iter_mut().filter(of_file).for_each(|entry| entry.class = entry.class.min(1));
     }
 
     fn top_fields(&mut self, entries: &[(tree::Key, Node)], at: &Place, reader: Reader) {
@@ -167,12 +173,13 @@ impl Importer {
         }
     }
 
-    /// `credHelpers` and `credsStore`; gives the name of the helper for all.
-    fn helpers(&mut self, root: &Node, at: &Place, reader: Reader) -> Option<String> {
+    /// `credHelpers` and `credsStore`; gives the name of the helper for all, and adds to `plain` the registries that have
+    /// an empty helper.
+    fn helpers(&mut self, root: &Node, at: &Place, reader: Reader, plain: &mut Vec<For>) -> Option<String> {
         if reader == Reader::Kubernetes {
             return None;
         }
-        if let Some(node) = field(root, "credHelpers").filter(|node| !matches!(node.value, Value::Null)) {
+        if let Some(node) = field(root, "credHelpers").filter(|node| !node.is_null()) {
             if node.table().is_none() {
                 self.wrong_type(&at.at("credHelpers", node.line), "a table", node);
             }
@@ -182,6 +189,11 @@ impl Importer {
                     self.error(Code::BadHost, &at, "the key is no registry", "Write host or host:port.");
                     continue;
                 };
+                if value.is_null() || value.text() == Some("") {
+                    // So that the helper for all is not asked: what the file holds comes first.
+                    plain.push(key.registries);
+                    continue;
+                }
                 let Some(name) = self.helper_name(value, &at) else {
                     self.credential(
                         key.registries,
@@ -197,7 +209,7 @@ impl Importer {
                 self.credential(key.registries, key.path, key.rank, 1, &at, Given::Helper { name, url });
             }
         }
-        let node = field(root, "credsStore").filter(|_| reader != Reader::Podman)?;
+        let node = field(root, "credsStore").filter(|node| reader != Reader::Podman && !node.is_null())?;
         let at = at.at("credsStore", node.line);
         if node.text() == Some("") {
             return None;
@@ -221,10 +233,24 @@ impl Importer {
         name
     }
 
-    fn auth_entries(&mut self, auths: &Node, at: &Place, prefix: &str, reader: Reader, store: Option<&str>) {
+    /// `store`: the helper for all, and the registries that it is not for.
+    fn auth_entries(
+        &mut self,
+        auths: &Node,
+        at: &Place,
+        prefix: &str,
+        reader: Reader,
+        (store, plain): (Option<&str>, &[For]),
+    ) {
         for (key, node) in auths.table().unwrap_or_default() {
             let at = at.at(format!("{prefix}{}", key.text), node.line);
-            let Some(parsed) = self.key_of(&key.text, &at, reader) else { continue };
+            // What a login by the browser leaves behind; nobody looks for a registry under these.
+            if key.text.starts_with(DOCKER_HUB) && key.text.ends_with("-token") {
+                let what = "Docker's own tokens for Docker Hub's web API: no credentials of a registry";
+                self.say(Severity::Info, Code::NotUsed, &at, what, "Nothing has to be done.");
+                continue;
+            }
+            let Some(parsed) = self.key_of(&key.text, &at, reader).filter(|_| !node.is_null()) else { continue };
             let Some(fields) = node.table() else {
                 self.wrong_type(&at, "a table", node);
                 let why = Given::Broken(format!("{at}: it is no table"));
@@ -241,7 +267,8 @@ impl Importer {
                 registry_token: text("registrytoken"),
             };
             let holds = !found.auth.is_empty() || !found.password.is_empty() || !found.identity_token.is_empty();
-            if let (Some(store), true) = (store, holds) {
+            let helped = holds && !plain.contains(&parsed.registries);
+            if let (Some(store), true) = (store, helped) {
                 let what =
                     format!("docker-credential-{store} is asked for every registry, and what stands here is not used");
                 self.warn(
@@ -405,7 +432,7 @@ fn parse_key(text: &str) -> Option<Key> {
     if path.contains(['@', ':', '?', '#', '*']) {
         return None;
     }
-    if text == "https://index.docker.io/v1/" {
+    if text == DOCKER_HUB {
         rank = 0;
     }
     let alias = origin.is_hub() && host.starts_with("registry-1.");

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::certs_d::{Layout, limited};
+use super::certs_d::Layout;
 use super::diagnostic::{Code, Place, Severity};
 use super::directory::{Directory, Entry, File};
 use super::load::{Importer, Loaded, secret, texts};
@@ -14,8 +14,11 @@ use crate::client::{Capability, Rewrite};
 use crate::origin::Origin;
 
 /// The fields of the server at the top, and of each `[host."URL"]`.
-const FIELDS: [&str; 8] =
-    ["capabilities", "ca", "client", "skip_verify", "header", "override_path", "dial_timeout", "rewrite"];
+const FIELDS: [&str; 9] =
+    ["capabilities", "ca", "client", "skip_verify", "header", "override_path", "dial_timeout", "rewrite", "proxy"];
+
+/// In which place a spelling is looked for, the name, the path, what is there.
+type Spelling<'a> = (u8, String, String, &'a Entry);
 
 /// A document that containerd refuses as a whole, and then reads certificate files instead: here the registry fails.
 pub(super) struct Refused(pub(super) String);
@@ -31,13 +34,15 @@ impl Importer {
         for root in roots {
             self.readable(root);
             // By registry, the spelling that is looked for first.
-            let mut found: BTreeMap<Option<Origin>, Vec<(u8, &str, &Entry)>> = BTreeMap::new();
-            for (name, entry) in limited(&root.entries) {
-                match registry_of(name) {
-                    Some((registry, rank)) => found.entry(registry).or_default().push((rank, name, entry)),
+            let mut found: BTreeMap<Option<Origin>, Vec<Spelling<'_>>> = BTreeMap::new();
+            for (name, path, entry) in self.registries_in(root) {
+                match registry_of(&name) {
+                    Some((registry, rank)) => {
+                        found.entry(registry).or_default().push((rank, name.into_owned(), path, entry));
+                    }
                     None => self.warn(
                         Code::BadHost,
-                        &Place::file(root.path(name)),
+                        &Place::file(path),
                         "its name is no host with an optional port",
                         "Name it host_port_ or host:port, like the registry in image names.",
                     ),
@@ -46,8 +51,7 @@ impl Importer {
             let mut has_default = None;
             for (registry, mut spellings) in found {
                 spellings.sort_by_key(|(rank, ..)| *rank);
-                for (_, name, entry) in spellings {
-                    let path = root.path(name);
+                for (_, name, path, entry) in spellings {
                     let first = taken.get(&registry).or(default.as_ref());
                     if let Some(first) = first {
                         let what = format!("not read, as {first} is found first");
@@ -60,7 +64,7 @@ impl Importer {
                     }
                     match entry {
                         Entry::Directory(directory) if directory.unreadable.is_none() => {
-                            self.host_directory(name, directory);
+                            self.host_directory(&name, directory);
                         }
                         Entry::File(_) => self.warn(
                             Code::NotDirectory,
@@ -139,6 +143,7 @@ impl Importer {
         let mut known = vec!["server", "host"];
         known.extend(FIELDS);
         self.unknown(at, root, &known);
+        self.proxy(at, root);
         let mut endpoints = Vec::new();
         let mut mirrors: Vec<(Origin, bool, Place)> = Vec::new();
         if let Some(hosts) = get(root, "host") {
@@ -149,6 +154,7 @@ impl Importer {
                     return Err(self.refuse(&at, "a table", node));
                 }
                 self.unknown(&at, node, &FIELDS);
+                self.proxy(&at, node);
                 let (made, host) = self.server(&key.text, directory, &at, node)?;
                 mirrors.extend(host.origin.clone().map(|origin| (origin, host.has_tls(), at.clone())));
                 self.model.hosts.push(host);
@@ -187,6 +193,15 @@ impl Importer {
         }
         self.model.registries.push(Registry { name: registry, endpoints, place: at.clone() });
         Ok(())
+    }
+
+    /// Newer versions of containerd have it; which way a connection takes is the host's part here.
+    fn proxy(&mut self, at: &Place, node: &Node) {
+        if let Some(value) = get(node, "proxy") {
+            let key = if at.key.is_empty() { "proxy".to_string() } else { format!("{}.proxy", at.key) };
+            let what = "the proxy is not taken from here: that of the program that makes the connection is used";
+            self.warn(Code::NotUsed, &at.at(key, value.line), what, "Set HTTPS_PROXY and NO_PROXY for that program.");
+        }
     }
 
     /// Where an image goes when no server is named: its own registry.

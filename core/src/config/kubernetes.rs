@@ -10,38 +10,53 @@ use super::tree::{self, Node};
 use crate::secret::Secret;
 
 impl Importer {
-    /// Kubernetes' image pull secrets: the JSON of `.dockerconfigjson` or `.dockercfg` itself, or a Secret manifest in
-    /// JSON or YAML that holds it. Keys may hold a path, whose components are compared whole, and shell patterns, each for
-    /// one label of the host: those are not used unless `regauth.toml` says `wildcard_password = true`.
+    /// Kubernetes' image pull secrets: the JSON of `.dockerconfigjson` or `.dockercfg` itself, or manifests in JSON or YAML
+    /// with Secrets that hold it, one or more, other kinds among them. Keys may hold a path, whose components are compared
+    /// whole, and shell patterns, each for one label of the host: those are not used unless `regauth.toml` says
+    /// `wildcard_password = true`.
     pub fn kubernetes(&mut self, file: &File) {
         let json = matches!(&file.entry, Entry::File(bytes) if bytes.expose().trim_ascii_start().starts_with(b"{"));
         let read = if json { tree::json } else { tree::yaml };
         let at = Place::file(&*file.name);
-        match self.document(file, read, Severity::Warning) {
-            Ok(None) => {}
+        let document = match self.documents(file, read, Severity::Warning) {
+            Ok(None) => return,
+            Ok(Some(document)) => document,
             Err(why) => {
                 self.sources += 1;
-                self.broken_document(&at, why);
+                return self.broken_document(&at, why);
             }
-            Ok(Some(root)) if field(&root, "kind").and_then(Node::text) == Some("Secret") => {
-                self.secret_manifest(&at, &root);
+        };
+        if field(&document.root, "kind").is_none() && document.more.is_empty() {
+            self.sources += 1;
+            return self.auths_document(&document.root, &at, Reader::Kubernetes);
+        }
+        let mut found = false;
+        for root in std::iter::once(&document.root).chain(&document.more) {
+            let items = field(root, "items").and_then(Node::list).filter(|_| kind(root).ends_with("List"));
+            for secret in items.unwrap_or(std::slice::from_ref(root)) {
+                found |= kind(secret) == "Secret" && self.secret_manifest(&at, secret);
             }
-            Ok(Some(root)) => {
-                self.sources += 1;
-                self.auths_document(&root, &at, Reader::Kubernetes);
-            }
+        }
+        if !found {
+            let what = "there is no Secret with .dockerconfigjson or .dockercfg in it";
+            self.warn(Code::Empty, &at, what, "Give the secret that imagePullSecrets names.");
         }
     }
 
-    fn secret_manifest(&mut self, at: &Place, root: &Node) {
+    /// Whether it holds anything.
+    fn secret_manifest(&mut self, at: &Place, root: &Node) -> bool {
         let mut found = false;
         for (group, encoded) in [("stringData", false), ("data", true)] {
             for name in [".dockerconfigjson", ".dockercfg"] {
                 let value = field(root, group).and_then(|node| field(node, name));
-                let Some((node, text)) = value.and_then(|node| Some((node, node.text()?))) else { continue };
+                let Some(node) = value.filter(|node| !node.is_null()) else { continue };
                 found = true;
                 let at = at.at(format!("{group}.{name}"), node.line);
-                let bytes = if encoded { decode(text) } else { Some(Zeroizing::new(text.as_bytes().to_vec())) };
+                let bytes = match node.text() {
+                    Some(text) if encoded => decode(text),
+                    Some(text) => Some(Zeroizing::new(text.as_bytes().to_vec())),
+                    None => None,
+                };
                 let Some(bytes) = bytes else {
                     self.sources += 1;
                     let what = "it is not base64";
@@ -58,9 +73,10 @@ impl Importer {
                 self.auths(&inner, Reader::Kubernetes);
             }
         }
-        if !found {
-            let what = "a Secret without .dockerconfigjson and .dockercfg";
-            self.warn(Code::Empty, at, what, "Give the secret that imagePullSecrets names.");
-        }
+        found
     }
+}
+
+fn kind(node: &Node) -> &str {
+    field(node, "kind").and_then(Node::text).unwrap_or_default()
 }

@@ -1,12 +1,13 @@
 //! The importer: what all formats share. Reads documents, certificates and keys, and says what is wrong with them.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::diagnostic::{Code, Place, Severity};
-use super::directory::{Directory, Entry, File, Files, MAX_FILE, TextFlaw, text};
+use super::directory::{Directory, Entry, File, Files, MAX_ENTRIES, MAX_FILE, TextFlaw, text};
 use super::model::{Authority, HostEntry, IdentityEntry, Model};
-use super::names::similar;
+use super::names::{self, similar};
 use super::tree::{Document, Flaw, Node};
 use crate::secret::Secret;
 use crate::time::Time;
@@ -36,6 +37,7 @@ pub struct Importer {
     pub(super) now: Option<Time>,
     pub(super) model: Model,
     pub(super) sources: u32,
+    windows: bool,
     wanted: BTreeSet<String>,
 }
 
@@ -63,6 +65,13 @@ impl Importer {
         self
     }
 
+    /// Whether directories are named as on Windows, where the name of a registry stands without its colons.
+    #[must_use]
+    pub const fn windows(mut self, windows: bool) -> Self {
+        self.windows = windows;
+        self
+    }
+
     /// Files and directories that were named and were not given; each has a diagnostic `missing-file`.
     pub fn wanted(&self) -> impl Iterator<Item = &str> {
         self.wanted.iter().map(String::as_str)
@@ -71,7 +80,23 @@ impl Importer {
     /// What was imported.
     pub fn finish(mut self) -> Model {
         super::lint::whole(&mut self.model);
+        // One file may be named in several places.
+        let mut said = HashSet::new();
+        self.model.diagnostics.retain(|one| said.insert(one.clone()));
         self.model
+    }
+
+    /// The entries of a directory of registries by their names, with their paths. No more than anyone has on purpose.
+    pub(super) fn registries_in<'a>(&self, root: &'a Directory) -> Vec<(Cow<'a, str>, String, &'a Entry)> {
+        let mut all = Vec::new();
+        for (name, entry) in root.entries.iter().take(MAX_ENTRIES) {
+            let others = if self.windows { names::without_colon(name) } else { Vec::new() };
+            if others.is_empty() || names::registry(name).is_some() {
+                all.push((Cow::from(name), root.path(name), entry));
+            }
+            all.extend(others.into_iter().map(|other| (Cow::from(other), root.path(name), entry)));
+        }
+        all
     }
 
     pub(super) fn say(&mut self, severity: Severity, code: Code, at: &Place, what: &str, remedy: &str) {
@@ -130,13 +155,30 @@ impl Importer {
         loaded
     }
 
-    /// The document in a file. `None`: it cannot be read, which was said; the sentence is in `Err`.
+    /// The document in a file, the first one where there are several. `None`: there is none. `Err`: it cannot be read,
+    /// which was said; the sentence.
     pub(super) fn document(
         &mut self,
         file: &File,
         read: fn(&str) -> Result<Document, Flaw>,
         twice: Severity,
     ) -> Result<Option<Node>, String> {
+        let Some(document) = self.documents(file, read, twice)? else { return Ok(None) };
+        if let Some(second) = document.more.first() {
+            let at = Place { line: Some(second.line), ..Place::file(&*file.name) };
+            let what = "another document begins here, and only the first one of a file is read";
+            self.warn(Code::IgnoredKey, &at, what, "Put all of it into one document.");
+        }
+        Ok(Some(document.root))
+    }
+
+    /// All documents in a file.
+    pub(super) fn documents(
+        &mut self,
+        file: &File,
+        read: fn(&str) -> Result<Document, Flaw>,
+        twice: Severity,
+    ) -> Result<Option<Document>, String> {
         let (name, bytes) = self.entry(&file.name, Some(&file.entry))?;
         let at = Place::file(&*name);
         let text = match text(bytes.expose()) {
@@ -163,8 +205,8 @@ impl Importer {
         }
         match read(text) {
             Ok(document) => {
-                for key in document.twice {
-                    let at = at.at(key.text, key.line);
+                for key in &document.twice {
+                    let at = at.at(&*key.text, key.line);
                     self.say(
                         twice,
                         Code::DuplicateKey,
@@ -173,7 +215,7 @@ impl Importer {
                         "Keep one of them.",
                     );
                 }
-                Ok(Some(document.root))
+                Ok(Some(document))
             }
             Err(Flaw { line, what }) => {
                 let at = Place { line, ..at };

@@ -36,6 +36,17 @@ pub(crate) fn server(text: &str, scheme: &str) -> Option<(Origin, String)> {
     Some((hub(url.origin().clone())?, path))
 }
 
+/// On Windows a directory of `host:port` is named without the colon: all registries whose directory this can be.
+pub(crate) fn without_colon(name: &str) -> Vec<String> {
+    let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let cut = |length| {
+        let (host, port) = name.split_at_checked(name.len().checked_sub(length)?)?;
+        let good = !name.contains(':') && !port.starts_with('0') && port.parse::<u16>().is_ok();
+        Some(format!("{host}:{port}")).filter(|whole| good && registry(whole).is_some())
+    };
+    (1..=digits.min(5)).filter_map(cut).collect()
+}
+
 /// Whether a host without a scheme is on this machine, so that some readers take plain http for it.
 pub(crate) fn is_local(origin: &Origin) -> bool {
     origin.class() == Some(crate::origin::Class::Loopback)

@@ -141,6 +141,7 @@ impl Importer {
         let mut host = HostEntry::new(origin, at.clone());
         if node.table().is_none() {
             self.wrong_type(at, "a table", node);
+            host.fail(format!("{at}: it is no table"));
             return host;
         }
         let mut known: Vec<&str> = HOST.iter().copied().chain([ALPN]).collect();
@@ -182,6 +183,9 @@ impl Importer {
             }
         }
         if let Some(value) = get(node, "header") {
+            if value.table().is_none() {
+                self.wrong_type(&place("header", value), "a table", value);
+            }
             for (key, value) in value.table().unwrap_or_default() {
                 match texts(value) {
                     Some(values) => {
@@ -222,6 +226,9 @@ impl Importer {
     }
 
     fn own_registry(&mut self, name: Origin, at: &Place, node: &Node) -> Registry {
+        if node.table().is_none() {
+            self.wrong_type(at, "a table", node);
+        }
         self.unknown(at, node, &["http", "mirrors", "only_mirrors"]);
         let http = self.flag(node, "http", at) == Some(true);
         let only = self.flag(node, "only_mirrors", at) == Some(true);

@@ -5,7 +5,7 @@ use super::directory::File;
 use super::docker_config::Fields;
 use super::hosts_toml::get;
 use super::load::{Importer, texts};
-use super::model::{EndpointEntry, For, HostEntry, Registry};
+use super::model::{EndpointEntry, For, Given, HostEntry, Registry};
 use super::names;
 use super::tree::{self, Node};
 use crate::origin::Origin;
@@ -32,7 +32,7 @@ impl Importer {
             let Some(node) = get(&root, name) else { continue };
             let at = at.at(name, node.line);
             let Some(tables) = node.table() else {
-                if !matches!(node.value, tree::Value::Null) {
+                if !node.is_null() {
                     self.wrong_type(&at, "a table", node);
                 }
                 continue;
@@ -46,7 +46,7 @@ impl Importer {
                     continue;
                 }
                 if node.table().is_none() {
-                    if !matches!(node.value, tree::Value::Null) {
+                    if !node.is_null() {
                         self.wrong_type(&at, "a table", node);
                     }
                 } else if of_mirrors {
@@ -60,53 +60,89 @@ impl Importer {
 
     fn k3s_config(&mut self, registry: Option<Origin>, at: &Place, node: &Node, folder: &str) {
         self.unknown(at, node, &["auth", "tls"]);
-        if let Some(auth) = get(node, "auth").filter(|auth| auth.table().is_some()) {
-            let at = at.at(format!("{}.auth", at.key), auth.line);
-            self.unknown(&at, auth, &["username", "password", "auth", "identity_token"]);
-            let text = |name| get(auth, name).and_then(Node::text).unwrap_or_default();
-            let fields = Fields {
-                auth: text("auth"),
-                user: text("username"),
-                password: text("password"),
-                identity_token: text("identity_token"),
-                registry_token: "",
-            };
-            let registries = registry.clone().map_or(For::All, For::Registry);
-            self.given(registries, String::new(), 0, &at, &fields);
+        let section =
+            |name: &str| present(node, name).map(|node| (at.at(format!("{}.{name}", at.key), node.line), node));
+        if let Some((at, auth)) = section("auth") {
+            self.k3s_auth(registry.clone(), &at, auth);
         }
         let mut host = HostEntry::new(registry, at.clone());
-        if let Some(tls) = get(node, "tls").filter(|tls| tls.table().is_some()) {
-            let at = at.at(format!("{}.tls", at.key), tls.line);
-            self.unknown(&at, tls, &["ca_file", "cert_file", "key_file", "insecure_skip_verify"]);
-            let text = |name| get(tls, name).and_then(Node::text).filter(|text| !text.is_empty());
-            if let Some(value) = get(tls, "insecure_skip_verify") {
-                match value.bool() {
-                    Some(skip) => host.skip_verify = Some(skip),
-                    None => self.wrong_type(&at, "a boolean", value),
-                }
-            }
-            if let Some(file) = text("ca_file") {
-                let loaded = self.named(None, folder, file);
-                self.authority(&mut host, loaded);
-            }
-            match (text("cert_file"), text("key_file")) {
-                (Some(certificate), Some(key)) => {
-                    let certificate = self.named(None, folder, certificate);
-                    let key = self.named(None, folder, key);
-                    self.identity(&mut host, certificate, key, &at);
-                }
-                (None, None) => {}
-                (certificate, _) => self.half(&mut host, certificate.is_some(), &at),
-            }
+        if let Some((at, tls)) = section("tls") {
+            self.k3s_tls(&mut host, &at, tls, folder);
         }
         self.model.hosts.push(host);
     }
 
+    fn k3s_auth(&mut self, registry: Option<Origin>, at: &Place, auth: &Node) {
+        let registries = registry.map_or(For::All, For::Registry);
+        let names = ["username", "password", "auth", "identity_token"];
+        let Some([user, password, auth, identity_token]) = self.text_fields(at, auth, names, &[]) else {
+            let why = Given::Broken(format!("{at}: a value of another type than text"));
+            return self.credential(registries, String::new(), 0, 3, at, why);
+        };
+        let [user, password, auth, identity_token] =
+            [user, password, auth, identity_token].map(Option::unwrap_or_default);
+        let fields = Fields { auth, user, password, identity_token, registry_token: "" };
+        self.given(registries, String::new(), 0, at, &fields);
+    }
+
+    fn k3s_tls(&mut self, host: &mut HostEntry, at: &Place, tls: &Node, folder: &str) {
+        const SKIP: &str = "insecure_skip_verify";
+        let names = ["ca_file", "cert_file", "key_file"];
+        let Some([ca, certificate, key]) = self.text_fields(at, tls, names, &[SKIP]) else {
+            return host.fail(format!("{at}: a value of another type than its field"));
+        };
+        if let Some(value) = present(tls, SKIP) {
+            match value.bool() {
+                Some(skip) => host.skip_verify = Some(skip),
+                None => self.wrong_type(at, "a boolean", value),
+            }
+        }
+        if let Some(file) = ca {
+            let loaded = self.named(None, folder, file);
+            self.authority(host, loaded);
+        }
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => {
+                let certificate = self.named(None, folder, certificate);
+                let key = self.named(None, folder, key);
+                self.identity(host, certificate, key, at);
+            }
+            (None, None) => {}
+            (certificate, _) => self.half(host, certificate.is_some(), at),
+        }
+    }
+
+    /// Text fields of a table. `None` where it is no table or one of them is no text, which was said.
+    fn text_fields<'a, const N: usize>(
+        &mut self,
+        at: &Place,
+        table: &'a Node,
+        names: [&str; N],
+        more: &[&str],
+    ) -> Option<[Option<&'a str>; N]> {
+        if table.table().is_none() {
+            self.wrong_type(at, "a table", table);
+            return None;
+        }
+        let known: Vec<&str> = names.iter().chain(more).copied().collect();
+        self.unknown(at, table, &known);
+        let mut good = true;
+        let values = names.map(|name| {
+            let value = present(table, name)?;
+            if value.text().is_none() {
+                good = false;
+                self.wrong_type(&at.at(format!("{}.{name}", at.key), value.line), "text", value);
+            }
+            value.text().filter(|text| !text.is_empty())
+        });
+        good.then_some(values)
+    }
+
     fn k3s_mirrors(&mut self, registry: Option<Origin>, at: &Place, node: &Node) {
         self.unknown(at, node, &["endpoint", "rewrite"]);
-        let rewrites = self.rewrites(get(node, "rewrite"), at);
+        let rewrites = self.rewrites(present(node, "rewrite"), at);
         let mut endpoints: Vec<EndpointEntry> = Vec::new();
-        let listed = get(node, "endpoint");
+        let listed = present(node, "endpoint");
         let list = listed.map(|node| (node.line, texts(node)));
         let (line, items) = match list {
             Some((line, Some(items))) => (line, items),
@@ -141,6 +177,11 @@ impl Importer {
         }
         self.model.registries.push(Registry { name: registry, endpoints, place: at });
     }
+}
+
+/// A field that is there and not null.
+fn present<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+    get(node, name).filter(|value| !value.is_null())
 }
 
 /// An endpoint's origin and API root: a path other than `/v2` replaces it.

@@ -50,12 +50,18 @@ pub(crate) struct Flaw {
 /// A document, and the keys that appear twice in one table.
 pub(crate) struct Document {
     pub(crate) root: Node,
+    /// Of YAML: what follows the first document.
+    pub(crate) more: Vec<Node>,
     pub(crate) twice: Vec<Key>,
 }
 
 impl Node {
     fn new(line: u32, value: Value) -> Self {
         Self { line, value }
+    }
+
+    pub(crate) const fn is_null(&self) -> bool {
+        matches!(self.value, Value::Null)
     }
 
     pub(crate) fn table(&self) -> Option<&[(Key, Self)]> {
@@ -128,7 +134,7 @@ pub(crate) fn json(text: &str) -> Result<Document, Flaw> {
     let raw: &RawValue = serde_json::from_str(text).map_err(flaw)?;
     let mut reader = Json { lines: Lines::new(text), start: text.as_ptr() as usize, nodes: 0, twice: Vec::new() };
     let root = reader.node(raw, 0)?;
-    Ok(Document { root, twice: reader.twice })
+    Ok(Document { root, more: Vec::new(), twice: reader.twice })
 }
 
 /// Without the text of the error, which may quote what is in the file.
@@ -228,7 +234,7 @@ pub(crate) fn toml(text: &str) -> Result<Document, Flaw> {
     })?;
     let mut nodes = 0;
     let value = toml_table(table.get_ref(), &lines, 0, &mut nodes)?;
-    Ok(Document { root: Node::new(1, value), twice: Vec::new() })
+    Ok(Document { root: Node::new(1, value), more: Vec::new(), twice: Vec::new() })
 }
 
 fn toml_table(table: &toml::de::DeTable<'_>, lines: &Lines, depth: usize, nodes: &mut usize) -> Result<Value, Flaw> {
@@ -271,7 +277,7 @@ fn toml_node(
     })
 }
 
-/// YAML 1.2, the first document; anchors, aliases and `<<` are resolved.
+/// YAML 1.2; anchors, aliases and `<<` are resolved.
 pub(crate) fn yaml(text: &str) -> Result<Document, Flaw> {
     super::yaml::read(text, MAX_DEPTH, MAX_NODES)
 }

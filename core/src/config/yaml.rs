@@ -26,12 +26,13 @@ struct Reader {
     nodes: usize,
     max_nodes: usize,
     twice: Vec<Key>,
-    root: Option<Node>,
+    /// Documents that are not empty.
+    roots: Vec<Node>,
 }
 
 pub(super) fn read(text: &str, max_depth: usize, max_nodes: usize) -> Result<Document, Flaw> {
     let mut reader =
-        Reader { open: Vec::new(), anchors: HashMap::new(), nodes: 0, max_nodes, twice: Vec::new(), root: None };
+        Reader { open: Vec::new(), anchors: HashMap::new(), nodes: 0, max_nodes, twice: Vec::new(), roots: Vec::new() };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| Flaw {
             line: u32::try_from(error.marker().line()).ok(),
@@ -54,15 +55,15 @@ pub(super) fn read(text: &str, max_depth: usize, max_nodes: usize) -> Result<Doc
                 reader.nodes = reader.nodes.saturating_add(*size);
                 reader.done(node, 0)?;
             }
-            Event::DocumentEnd => break,
             _ => {}
         }
         if reader.open.len() > max_depth {
             return Err(Flaw { line: Some(line), what: format!("it is nested deeper than {max_depth} levels") });
         }
     }
-    let root = reader.root.unwrap_or(Node { line: 1, value: Value::Null });
-    Ok(Document { root, twice: reader.twice })
+    let mut roots = reader.roots.into_iter();
+    let root = roots.next().unwrap_or(Node { line: 1, value: Value::Null });
+    Ok(Document { root, more: roots.collect(), twice: reader.twice })
 }
 
 fn line(span: &Span) -> u32 {
@@ -99,7 +100,8 @@ impl Reader {
             self.anchors.insert(anchor, (node.clone(), size(&node)));
         }
         match self.open.last_mut().map(|open| &mut open.items) {
-            None => self.root = Some(node),
+            None if node.is_null() => {}
+            None => self.roots.push(node),
             Some(Items::List(items)) => items.push(node),
             Some(Items::Table { entries, names, key }) => match key.take() {
                 None => {

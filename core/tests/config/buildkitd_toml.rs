@@ -135,6 +135,18 @@ fn statements() {
             "registry https://reg.example/v2\n! W:unknown-field W:unknown-field W:unknown-field",
         ),
         (
+            "1.4 all other sections are not about registries",
+            "root = \"/x\"\nproxyNetwork = true\n[log]\nlevel = \"info\"\n[grpc.tls]\nca = \"/x\"\n[worker.oci]\nenabled = true\n[[worker.oci.gcpolicy]]\nall = true\n[frontend.\"gateway.v0\"]\nenabled = true\n[ghacache.sign]\ncmd = \"\"\n[system]\nmaxRegistryConcurrency = 4\n",
+            "reg.example/a",
+            "registry https://reg.example/v2\n!",
+        ),
+        (
+            "1.4 a registry that is no table",
+            "[registry]\n\"reg.example\" = \"m.example\"\n",
+            "reg.example/a",
+            "registry https://reg.example/v2 FAILS\n! E:wrong-type",
+        ),
+        (
             "1.4 ca as a text",
             "[registry.\"reg.example\"]\nca = \"/pki/ca.crt\"\n",
             "reg.example/a",

@@ -184,3 +184,47 @@ fn containers() {
     });
     check(done.collect());
 }
+
+/// On Windows directories are named without colons, and one directory can be that of several registries.
+#[test]
+fn windows() {
+    let pair: Files<'_> = &[("reg10443/client.cert", "{CERT}"), ("reg10443/client.key", "{KEY}")];
+    let docker = |windows: bool, image: &str| {
+        let mut importer = importer().windows(windows);
+        importer.docker_certs(&directory("d", pair));
+        summary(importer, image)
+    };
+    let hosts = |image: &str| {
+        let mut importer = importer().windows(true);
+        importer.hosts(&[directory(
+            "d",
+            &[
+                ("reg.example_5000_/ca.crt", "{CA}"),
+                ("reg.example5000/hosts.toml", "skip_verify = true"),
+                ("b.example5000/hosts.toml", "skip_verify = true"),
+            ],
+        )]);
+        summary(importer, image)
+    };
+    let with = |image: &str| format!("registry https://{image}/v2 certs:d/reg10443/client.cert\n!");
+    check(vec![
+        ("1.1 Windows: every : is removed", docker(true, "reg:10443/a"), &with("reg:10443")),
+        ("1.1 ... and it is not known which", docker(true, "reg10:443/a"), &with("reg10")),
+        (
+            "1.1 ... the name as it is too",
+            docker(true, "reg10443.example/a"),
+            "registry https://reg10443.example/v2\n!",
+        ),
+        ("1.1 ... not elsewhere", docker(false, "reg:10443/a"), "registry https://reg:10443/v2\n!"),
+        (
+            "1.3 Windows: host_port_ before the name without a colon",
+            hosts("reg.example:5000/a"),
+            "registry https://reg.example:5000/v2 ca:1\n! W:shadowed",
+        ),
+        (
+            "1.3 Windows: host:port without the colon",
+            hosts("b.example:5000/a"),
+            "registry https://b.example:5000/v2 skip\n! W:shadowed",
+        ),
+    ]);
+}

@@ -152,6 +152,24 @@ fn docker() {
             "reg creds:all(reg.example)\n!",
         ),
         (
+            "2.1 an entry that is null is empty",
+            r#"{"auths":{"reg.example":null,"b.example":{}},"credHelpers":null,"credsStore":""}"#,
+            "reg.example/a",
+            "reg\n!",
+        ),
+        (
+            "2.1 an empty helper is none: what the file holds",
+            r#"{"auths":{"reg.example":{ROBOT}},"credHelpers":{"reg.example":""},"credsStore":"all"}"#,
+            "reg.example/a",
+            "reg creds:robot\n!",
+        ),
+        (
+            "2.1 what Docker keeps of a login by the browser is for no registry",
+            r#"{"auths":{"https://index.docker.io/v1/":{ROBOT},"https://index.docker.io/v1/access-token":{"username":"u","password":"p"},"https://index.docker.io/v1/refresh-token":{"username":"u","password":"p"}}}"#,
+            "docker.io/v1/access-token",
+            "hub creds:robot\n! I:not-used I:not-used",
+        ),
+        (
             "2.1 registrytoken survives a helper",
             r#"{"auths":{"reg.example":{"registrytoken":"t"}},"credsStore":"all"}"#,
             "reg.example/a",
@@ -402,6 +420,18 @@ fn kubernetes() {
             r#"{"auths":{"*.example":{ROBOT}}}"#,
             "reg.example/a",
             "reg\n! W:wildcard-password",
+        ),
+        (
+            "2.4 several documents, and other kinds among them",
+            "---\nkind: ServiceAccount\nimagePullSecrets: [{name: a}]\n---\nkind: Secret\nstringData: {.dockerconfigjson: '{\"auths\":{\"b.example\":{}}}'}\n---\nkind: Secret\nstringData: {.dockerconfigjson: '{\"auths\":{\"reg.example\":{ROBOT}}}'}\n...\n",
+            "reg.example/a",
+            "reg creds:robot\n!",
+        ),
+        (
+            "2.4 a list, as kubectl get -o json prints it",
+            r#"{"apiVersion":"v1","kind":"List","items":[{"kind":"Secret","type":"Opaque","data":{"a":"Yg=="}},{"kind":"Secret","stringData":{".dockerconfigjson":"{\"auths\":{\"reg.example\":{\"username\":\"u\",\"password\":\"p\"}}}"}}]}"#,
+            "reg.example/a",
+            "reg creds:u\n!",
         ),
         ("2.4 a Secret without it", "kind: Secret\ndata: {x: y}\n", "reg.example/a", "reg\n! W:empty"),
         (

@@ -125,6 +125,24 @@ fn fields() {
     let toml = |text: &'static str| -> Vec<(&'static str, &'static str)> { vec![("docker.io/hosts.toml", text)] };
     let rows = vec![
         (
+            "1.3 a name of Docker Hub as its server",
+            toml(
+                "server = \"https://docker.io\"\n\n[host.\"https://registry-1.docker.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n",
+            ),
+            "registry https://registry-1.docker.io/v2 caps:pull,resolve\nregistry https://registry-1.docker.io/v2\n!",
+        ),
+        (
+            "1.3 the order of the file, whatever each can be asked for",
+            toml(
+                "[host.\"https://a.example\"]\ncapabilities = [\"push\"]\n[host.\"https://b.example\"]\ncapabilities = [\"resolve\"]\n[host.\"https://c.example\"]\ncapabilities = [\"pull\"]\n",
+            ),
+            "mirror https://a.example/v2 caps:push ns:docker.io
+             mirror https://b.example/v2 caps:resolve ns:docker.io
+             mirror https://c.example/v2 caps:pull ns:docker.io
+             registry https://registry-1.docker.io/v2
+             !",
+        ),
+        (
             "1.3 hosts in file order, then server",
             toml(
                 "server = \"https://registry-1.docker.io\"\n[host.\"https://z.example\"]\n[host.\"https://a.example\".header]\nx = \"1\"\n[host.\"https://a.example\"]\n",
@@ -182,6 +200,13 @@ fn fields() {
             "1.3 skip_verify, dial_timeout",
             toml("skip_verify = true\ndial_timeout = \"1m2s\""),
             "registry https://registry-1.docker.io/v2 skip dial:62000\n!",
+        ),
+        (
+            "1.3 proxy of newer readers: the environment's is used",
+            toml(
+                "proxy = \"http://u:s3cret@p.example:8080\"\n[host.\"https://m.example\"]\nproxy = \"socks5://p.example\"\n",
+            ),
+            "mirror https://m.example/v2 ns:docker.io\nregistry https://registry-1.docker.io/v2\n! W:not-used W:not-used",
         ),
         (
             "1.3 dial_timeout that is none",

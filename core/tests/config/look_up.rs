@@ -49,6 +49,50 @@ fn credentials_by_path_do_not_share_tokens() {
     assert_eq!(warm("c/x"), None);
 }
 
+/// A mirror's API may be below `/v2`, where the path belongs to the name, or elsewhere, where the name is the image's.
+#[test]
+fn credentials_by_path_of_a_mirror() {
+    let auths = r#"{"auths":{
+        "m.example/proxy": {"username": "proxy", "password": "p"},
+        "n.example/library": {"username": "library", "password": "p"},
+        "m.example": {"username": "other", "password": "p"}}}"#;
+    for (mirror, line, user) in [
+        ("https://m.example/v2/proxy", "mirror https://m.example/v2/proxy creds:proxy", "proxy"),
+        ("https://m.example/v2", "mirror https://m.example/v2 creds:other", "other"),
+        ("https://n.example/art/v2", "mirror https://n.example/art/v2 creds:library", "library"),
+    ] {
+        let import = || {
+            let mut importer = importer();
+            importer.auth_json(&file("auth.json", auths));
+            importer.registries(&file("r.yaml", &format!("mirrors: {{docker.io: {{endpoint: [\"{mirror}\"]}}}}")));
+            importer
+        };
+        let shown = crate::world::summary(import(), "alpine");
+        assert_eq!(shown.lines().next().unwrap().replace(" caps:pull,resolve ns:docker.io", ""), line);
+        // The flow finds what was shown.
+        let agent = Agent::new(import().finish().into_config().0).unwrap();
+        let endpoint = agent.all_endpoints(&regauth::Reference::parse("alpine").unwrap()).remove(0);
+        let waker = std::task::Waker::noop();
+        let mut flow = endpoint.request(&agent, "GET", "manifests/latest").unwrap();
+        assert!(matches!(flow.poll(NOW, waker), Step::Send(_)));
+        let origin = &endpoint.origin;
+        let challenge = format!("Bearer realm=\"{origin}/token\",service=\"s\"");
+        flow.answer(NOW, Answer::new(401, &[("WWW-Authenticate", challenge.as_str())]));
+        let Step::Send(out) = flow.poll(NOW, waker) else { panic!("no token request") };
+        let basic = regauth::Credentials::Basic { user: user.into(), password: "p".into() };
+        let mut config = Config::default();
+        config.credentials(origin.clone(), basic);
+        let other = Agent::new(config).unwrap();
+        let mut alike = other.request("GET", &format!("{origin}/v2/x/manifests/1")).unwrap();
+        assert!(matches!(alike.poll(NOW, waker), Step::Send(_)));
+        alike.answer(NOW, Answer::new(401, &[("WWW-Authenticate", challenge.as_str())]));
+        let Step::Send(wanted) = alike.poll(NOW, waker) else { panic!("no token request") };
+        let value = |out: &regauth::Outgoing| out.header("Authorization").unwrap().expose().to_vec();
+        assert_eq!(value(out), value(wanted), "{mirror}");
+        assert!(out.url.to_string().contains("scope=repository%3A"), "{}", out.url);
+    }
+}
+
 #[test]
 fn broken_credentials_are_not_anonymous() {
     let mut importer = importer();

@@ -78,6 +78,11 @@ fn statements() {
             "registry https://reg.example/v2\n! W:useless-pair",
         ),
         (
+            "F values of another type",
+            "[host]\n\"https://reg.example\" = 1\n\"https://b.example\" = { header = \"x\" }\n[registry]\n\"b.example\" = true\n",
+            "registry https://reg.example/v2 FAILS\n! E:wrong-type E:wrong-type E:wrong-type",
+        ),
+        (
             "F a document that does not parse fails every registry",
             "[[pair]",
             "registry https://reg.example/v2 FAILS\n! E:syntax",

@@ -166,6 +166,42 @@ fn statements() {
             "reg.example/a",
             "registry https://reg.example/v2\n!",
         ),
+        (
+            "1.5 nothing under any field, as in the template of its documentation",
+            "mirrors:\n  reg.example:\n    endpoint:\n    rewrite:\nconfigs:\n  reg.example:\n    auth:\n      username: # a\n      password: # b\n    tls:\n      cert_file: # c\n      key_file:\n      ca_file:\n      insecure_skip_verify: # d\n",
+            "reg.example/a",
+            "registry https://reg.example/v2\n!",
+        ),
+        (
+            "1.5 a certificate that is no text fails the host",
+            "configs: {reg.example: {tls: {cert_file: [/pki/client.crt], key_file: /pki/client.key}}}",
+            "reg.example/a",
+            "registry https://reg.example/v2 FAILS\n! E:wrong-type",
+        ),
+        (
+            "1.5 tls that is no table fails the host",
+            "configs: {reg.example: {tls: [/pki/client.crt]}}",
+            "reg.example/a",
+            "registry https://reg.example/v2 FAILS\n! E:wrong-type",
+        ),
+        (
+            "1.5 auth that is no table is not none",
+            "configs: {reg.example: {auth: cm9ib3Q6czNjcmV0}}",
+            "reg.example/a",
+            "registry https://reg.example/v2 creds:unreadable\n! E:wrong-type",
+        ),
+        (
+            "1.5 a password that is no text is not none",
+            "configs: {reg.example: {auth: {username: robot, password: [x]}}}",
+            "reg.example/a",
+            "registry https://reg.example/v2 creds:unreadable\n! E:wrong-type",
+        ),
+        (
+            "1.5 only the first document",
+            "# k3s\n---\nconfigs: {reg.example: {tls: {insecure_skip_verify: true}}}\n---\nconfigs: {reg.example: {auth: {username: robot, password: x}}}\n",
+            "reg.example/a",
+            "registry https://reg.example/v2 skip\n! W:ignored-key",
+        ),
     ];
     let done = rows.into_iter().map(|(tag, text, image, wanted)| {
         let mut importer = importer();

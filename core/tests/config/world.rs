@@ -167,7 +167,7 @@ pub(crate) fn summary(importer: Importer, image: &str) -> String {
         if endpoint.repository != image.repository() {
             add("repository", vec![endpoint.repository.clone()]);
         }
-        if let Some(found) = config.credentials_of(&endpoint.origin, &endpoint.repository) {
+        if let Some(found) = config.credentials_of(&endpoint.origin, &endpoint.name()) {
             let text = match (&found.user, &found.helper) {
                 (Some(user), _) if found.what == "a password" => user.clone(),
                 (Some(user), _) => format!("{user}-without-password"),
