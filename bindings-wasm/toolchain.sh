@@ -1,0 +1,114 @@
+# Which compiler makes WebAssembly here. Source it: `. bindings-wasm/toolchain.sh` from the root of the tree.
+#
+# Standard libraries for wasm come from rustup where it can fetch them; else Debian's compiler builds them from its own
+# sources (-Zbuild-std). What is built is found at the same place either way:
+#   ${CARGO_TARGET_DIR:-target}/<target>/<profile>/<crate>.wasm
+#
+#   wasm_target TARGET          chooses, and installs what is missing: wasm32-unknown-unknown or wasm32-wasip1
+#   wasm_clang                  a C compiler for wasm, which ring needs; before wasm_cargo
+#   wasm_cargo build|test ...   cargo with that compiler, --target included
+#   wasm_opt IN OUT FLAG...     wasm-opt (npm package binaryen) with exactly the features that the compiler used
+#
+# WASM_TOOLCHAIN=rustup or debian takes one of them and no other.
+
+wasm_say() { echo "wasm: $*" >&2; }
+wasm_fail() {
+	echo "wasm: $*" >&2
+	exit 1
+}
+
+wasm_root=$(pwd)
+[ -f "$wasm_root/bindings-wasm/toolchain.sh" ] || wasm_fail "source bindings-wasm/toolchain.sh from the root of the tree"
+wasm_tools=$wasm_root/.tools/wasm
+
+# Installs Debian packages, or says which are missing.
+wasm_apt() {
+	wasm_missing=
+	for wasm_package in "$@"; do
+		dpkg -s "$wasm_package" >/dev/null 2>&1 || wasm_missing="$wasm_missing $wasm_package"
+	done
+	[ -n "$wasm_missing" ] || return 0
+	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 ||
+		wasm_fail "Debian packages missing. Run as root: apt-get install$wasm_missing"
+	wasm_say "installing Debian packages:$wasm_missing"
+	wasm_log=$(mktemp)
+	apt-get update -qq >"$wasm_log" 2>&1 || wasm_say "apt-get update failed, going on with the lists that are there"
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $wasm_missing >>"$wasm_log" 2>&1 || {
+		tail -20 "$wasm_log" >&2
+		wasm_fail "apt-get install failed. Try by hand: apt-get install$wasm_missing"
+	}
+	rm -f "$wasm_log"
+}
+
+wasm_target() {
+	wasm_name=$1
+	if [ "${WASM_TOOLCHAIN:-rustup}" = rustup ] && command -v rustup >/dev/null 2>&1; then
+		if rustup target list --installed 2>/dev/null | grep -qx "$wasm_name"; then
+			wasm_from=rustup
+			return 0
+		fi
+		wasm_say "rustup: adding $wasm_name"
+		if rustup target add "$wasm_name" >/dev/null 2>&1; then
+			wasm_from=rustup
+			return 0
+		fi
+		wasm_say "rustup has no $wasm_name for this compiler"
+	fi
+	[ "${WASM_TOOLCHAIN:-debian}" = debian ] || wasm_fail "rustup cannot add $wasm_name"
+	wasm_say "taking Debian's compiler, which builds the standard library too (one to three minutes the first time)"
+	wasm_apt rustc-web cargo-web rust-web-src lld-19 clang-19 llvm-19
+	[ "$wasm_name" != wasm32-wasip1 ] || wasm_apt wasi-libc libclang-rt-19-dev-wasm32
+	wasm_from=debian
+}
+
+wasm_clang() {
+	for wasm_cc in clang-19 clang; do
+		command -v "$wasm_cc" >/dev/null 2>&1 && break
+		wasm_cc=
+	done
+	if [ -z "$wasm_cc" ]; then
+		wasm_apt clang-19 llvm-19
+		wasm_cc=clang-19
+	fi
+	wasm_ar=llvm-ar${wasm_cc#clang}
+	command -v "$wasm_ar" >/dev/null 2>&1 || wasm_apt llvm-19
+	export CC_wasm32_unknown_unknown="$wasm_cc" AR_wasm32_unknown_unknown="$wasm_ar"
+}
+
+wasm_cargo() {
+	wasm_verb=$1
+	shift
+	if [ "$wasm_from" = rustup ]; then
+		cargo "$wasm_verb" --target "$wasm_name" "$@"
+		return
+	fi
+	(
+		# Not rustup's shims, which are before them in PATH.
+		RUSTC=$(dpkg -L rustc-web | grep -m1 'bin/rustc$')
+		wasm_bin=$(dpkg -L cargo-web | grep -m1 'bin/cargo$')
+		export RUSTC RUSTC_BOOTSTRAP=1
+		export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-19
+		if [ "$wasm_name" = wasm32-wasip1 ]; then
+			wasm_libc=$(dirname "$(dpkg -L wasi-libc | grep -m1 '/wasm32-wasi/libc.a$')")
+			export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-L native=$wasm_libc"
+		fi
+		"$wasm_bin" "$wasm_verb" --target "$wasm_name" -Zbuild-std=std,panic_abort "$@"
+	)
+}
+
+# The features are named one by one: with --all-features wasm-opt writes modules that no host takes.
+wasm_opt() {
+	wasm_in=$1 wasm_out=$2
+	shift 2
+	if [ ! -x "$wasm_tools/node_modules/.bin/wasm-opt" ]; then
+		command -v npm >/dev/null 2>&1 || wasm_fail "npm is missing: install Node 20 or newer"
+		wasm_say "installing binaryen (wasm-opt) from npm"
+		mkdir -p "$wasm_tools"
+		npm install --prefix "$wasm_tools" --no-save --no-audit --no-fund --loglevel=error binaryen@132.0.0 >&2 ||
+			wasm_fail "npm could not install binaryen"
+	fi
+	"$wasm_tools/node_modules/.bin/wasm-opt" "$wasm_in" -o "$wasm_out" "$@" --strip-debug --strip-producers \
+		--enable-bulk-memory --enable-bulk-memory-opt --enable-sign-ext --enable-mutable-globals \
+		--enable-nontrapping-float-to-int --enable-reference-types --enable-multivalue
+}
