@@ -205,6 +205,21 @@ pub struct Diagnostic {
     pub remedy: String,
 }
 
+impl Diagnostic {
+    /// As a JSON object: `severity`, `code`, `file`, `key`, `line`, `what`, `remedy`.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "severity": self.severity.as_str(),
+            "code": self.code.as_str(),
+            "file": self.place.file,
+            "key": self.place.key,
+            "line": self.place.line,
+            "what": self.what,
+            "remedy": self.remedy,
+        })
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: {} [{}] {}", self.severity.as_str(), self.place, self.what, self.code, self.remedy)

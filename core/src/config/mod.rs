@@ -125,6 +125,7 @@ mod certs_d;
 mod diagnostic;
 mod directory;
 mod docker_config;
+mod explain;
 pub mod helper;
 mod hosts_toml;
 mod kubernetes;
@@ -140,6 +141,7 @@ mod yaml;
 pub use crate::client::{Config, Host, Mode, Pair, PairKind};
 pub use diagnostic::{Code, Diagnostic, Place, Severity};
 pub use directory::{Directory, Entry, File, Files, MAX_ENTRIES, MAX_FILE};
+pub use explain::Explanation;
 pub use load::Importer;
 pub use model::{
     Authority, CredentialEntry, EndpointEntry, For, Given, HostEntry, IdentityEntry, Model, PairEntry, Registry,
