@@ -142,6 +142,12 @@ impl Origin {
         self.is_https() && self.port == 443 && HUB.contains(&&*self.host)
     }
 
+    /// The same name, whatever the scheme: host, and the port as it is written.
+    pub(crate) fn is_place_of(&self, other: &Self) -> bool {
+        let port = |origin: &Self| Some(origin.port).filter(|port| *port != origin.scheme.default_port());
+        self.host == other.host && port(self) == port(other)
+    }
+
     /// As it prints; shared, so that it can be the key of a map.
     pub(crate) const fn text(&self) -> &Arc<str> {
         &self.text

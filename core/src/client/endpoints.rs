@@ -215,7 +215,7 @@ impl Agent {
                 Endpoint {
                     root: route.root.clone(),
                     repository: route.rewrites.iter().find_map(changed).unwrap_or_else(|| image.repository().into()),
-                    ns: (route.ns && origin != *image.origin()).then(|| image.domain().into()),
+                    ns: (route.ns && !origin.is_place_of(image.origin())).then(|| image.domain().into()),
                     mirror: route.mirror,
                     capabilities: route.capabilities.clone(),
                     profile: self.intern(&config, &origin, identity.as_ref()).0,

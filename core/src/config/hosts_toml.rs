@@ -187,9 +187,9 @@ impl Importer {
             self.warn(Code::HostTlsNotForServer, place, &what, remedy);
         }
         self.model.hosts.push(host);
-        // An endpoint that is the registry's own origin is no mirror of it.
+        // An endpoint that is the registry itself, by http perhaps, is no mirror of it.
         for endpoint in &mut endpoints {
-            endpoint.mirror &= endpoint.origin != registry;
+            endpoint.mirror &= !is_registry(endpoint.origin.as_ref(), registry.as_ref());
         }
         self.model.registries.push(Registry { name: registry, endpoints, place: at.clone() });
         Ok(())
@@ -424,6 +424,11 @@ impl Importer {
         self.wrong_type(at, wanted, node);
         Refused(format!("{at}: {} where {wanted} should be", node.kind()))
     }
+}
+
+/// Whether an endpoint has the registry's own name, whatever its scheme.
+pub(super) fn is_registry(endpoint: Option<&Origin>, registry: Option<&Origin>) -> bool {
+    endpoint.zip(registry).map_or(endpoint.is_none() && registry.is_none(), |(one, other)| one.is_place_of(other))
 }
 
 /// A field by name; of several that differ in case only, the one as it is written here.

@@ -3,7 +3,7 @@
 use super::diagnostic::{Code, Place, Severity};
 use super::directory::File;
 use super::docker_config::Fields;
-use super::hosts_toml::get;
+use super::hosts_toml::{get, is_registry};
 use super::load::{Importer, texts};
 use super::model::{EndpointEntry, For, Given, HostEntry, Registry};
 use super::names;
@@ -162,7 +162,7 @@ impl Importer {
                 continue;
             };
             let mut mirror = EndpointEntry::mirror(origin, root, at.clone());
-            mirror.mirror = mirror.origin != registry || mirror.root != "/v2";
+            mirror.mirror = !is_registry(mirror.origin.as_ref(), registry.as_ref()) || mirror.root != "/v2";
             mirror.rewrites.clone_from(&rewrites);
             if endpoints.iter().any(|known| known.origin == mirror.origin && known.root == mirror.root) {
                 self.warn(Code::DuplicateKey, &at, "the same endpoint twice: k3s leaves the second out", "Remove it.");
@@ -172,7 +172,9 @@ impl Importer {
         }
         // The registry itself comes last, also where it is listed as the last endpoint.
         match endpoints.last_mut() {
-            Some(last) if !last.mirror => last.capabilities = crate::client::Capability::ALL.to_vec(),
+            Some(last) if !last.mirror && last.origin == registry => {
+                last.capabilities = crate::client::Capability::ALL.to_vec()
+            }
             _ => endpoints.push(EndpointEntry::own(None, at.clone())),
         }
         self.model.registries.push(Registry { name: registry, endpoints, place: at });

@@ -125,6 +125,17 @@ fn fields() {
     let toml = |text: &'static str| -> Vec<(&'static str, &'static str)> { vec![("docker.io/hosts.toml", text)] };
     let rows = vec![
         (
+            "1.3 the registry itself by http is no mirror of it, and is told no ns",
+            vec![(
+                "reg.example:5000/hosts.toml",
+                "server = \"http://reg.example:5000\"\n[host.\"http://reg.example:5000\"]\ncapabilities = [\"pull\"]\nskip_verify = true\n",
+            )],
+            "registry https://reg.example:5000/v2 caps:pull skip
+             registry http://reg.example:5000/v2 caps:pull
+             registry http://reg.example:5000/v2
+             ! W:plain-http",
+        ),
+        (
             "1.3 a name of Docker Hub as its server",
             toml(
                 "server = \"https://docker.io\"\n\n[host.\"https://registry-1.docker.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n",
@@ -303,7 +314,8 @@ fn fields() {
     let done = rows.into_iter().map(|(tag, files, wanted)| {
         let mut importer = importer();
         importer.hosts(&[directory("d0", &files)]);
-        (tag, summary(importer, "alpine"), wanted)
+        let image = if files[0].0.starts_with("docker.io/") { "alpine" } else { "reg.example:5000/a" };
+        (tag, summary(importer, image), wanted)
     });
     check(done.collect());
 }

@@ -27,6 +27,12 @@ fn statements() {
             "mirror https://m.example/v2 caps:pull,resolve ns:docker.io\nregistry https://registry-1.docker.io/v2\n! W:duplicate-key",
         ),
         (
+            "1.5 the registry itself by http, before itself by https",
+            "mirrors:\n  \"reg.example:5000\":\n    endpoint:\n      - \"http://reg.example:5000\"\n",
+            "reg.example:5000/a",
+            "registry http://reg.example:5000/v2 caps:pull,resolve\nregistry https://reg.example:5000/v2\n!",
+        ),
+        (
             "1.5 mirrors of all",
             "mirrors:\n  \"*\":\n    endpoint: [\"https://m.example\"]\n",
             "reg.example/a",
