@@ -305,9 +305,11 @@ impl Explained {
             .map(|from| format!("; credentials from {from}"))
             .unwrap_or_default();
         let kind = if endpoint.mirror { "mirror" } else { "registry" };
+        let renamed = endpoint.repository != self.image.repository();
+        let name = if renamed { format!(" as {}", endpoint.repository) } else { String::new() };
         let mut rows = vec![[
             kind.to_string(),
-            format!("{origin}{}", endpoint.root),
+            format!("{origin}{}{name}", endpoint.root),
             certificates(origin),
             held.clone(),
             format!("{}{from}", why(origin)),
