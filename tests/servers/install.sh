@@ -2,7 +2,7 @@
 # Installs the programs that the tests run against. Run it as often as you like: what is there is left alone.
 #
 # As root it installs Debian packages; otherwise it says which are missing. distribution v3 is no Debian package: it is
-# built as a Go module into .tools/bin, which git ignores; so is the server in go/.
+# built as a Go module into .tools/bin, which git ignores; so is the server in go/. envoy.sh installs Envoy.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -66,6 +66,8 @@ else
 		fail "the build failed. Try by hand: cd tests/servers/go && go build"
 	step "the Go server: built"
 fi
+
+sh "$root/tests/servers/envoy.sh"
 
 if [ -x "$tools/registry-v3" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$version" ]; then
 	step "distribution $version: there"

@@ -20,6 +20,8 @@ pub enum Program {
     Caddy,
     /// curl.
     Curl,
+    /// Envoy, installed by `envoy.sh` beside this crate's manifest.
+    Envoy,
     /// The server of `go/` beside this crate's manifest, built by `install.sh`.
     GoMtls,
     /// nginx.
@@ -43,6 +45,7 @@ impl Program {
             Self::Apache => "apache2",
             Self::Caddy => "caddy",
             Self::Curl => "curl",
+            Self::Envoy => "envoy",
             Self::GoMtls => "go-mtls",
             Self::Nginx => "nginx",
             Self::Openssl => "openssl",

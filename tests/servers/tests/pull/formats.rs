@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use regauth_servers::{Kind, PASSWORD, Pair, Scenario, USER, World, have};
+use regauth_servers::{Ask, Front, Kind, PASSWORD, Pair, Program, Record, Scenario, Server, Tls, USER, World, have};
 
 use crate::program::{briefs, programs, pull, pull_with};
 use crate::scenario;
@@ -217,7 +217,7 @@ fn a_credential_helper_is_run_once() {
     assert_eq!(done.code, 0, "{}", done.said);
     // Once, for all the requests of the pull.
     assert_eq!(fs::read_to_string(&asked).unwrap(), format!("get {host}\n"));
-    let token = world.records().unwrap().into_iter().find(regauth_servers::Record::is_token).unwrap();
+    let token = world.records().unwrap().into_iter().find(Record::is_token).unwrap();
     assert_eq!((token.authz.as_deref(), token.status), (Some("Basic"), 200));
 
     for (text, code, what) in [
@@ -263,4 +263,55 @@ fn what_is_wrong_in_a_file_is_said() {
         run.said
     );
     assert!(world.records().unwrap().is_empty(), "nothing went out without the certificate");
+}
+
+/// Self-signed, RSA of 4096 bits, with text in front of the PEM: what Docker's page on client certificates has one make.
+#[test]
+fn the_certificate_of_docker_s_page_is_offered() {
+    if !have(&[&programs(Kind::V2)[..], &[Program::Openssl, Program::Apache]].concat()) {
+        return;
+    }
+    let mut world = World::start(Kind::V2, Scenario::SameHost).unwrap();
+    let (token, files) = (world.registry().to_string(), Files::new(&world, "files"));
+    let page = Pair { cert: files.path("client.cert").into(), key: files.path("client.key").into() };
+    let openssl = |arguments: &[&str]| {
+        let mut command = Program::Openssl.command().unwrap();
+        assert!(command.args(arguments).current_dir(files.path("")).status().unwrap().success());
+    };
+    openssl(&["genrsa", "-out", "client.key", "4096"]);
+    let subject = ["-subj", "/CN=docker-page", "-out", "client.cert"];
+    openssl(&[&["req", "-new", "-x509", "-text", "-key", "client.key"][..], &subject].concat());
+    assert!(fs::read_to_string(&page.cert).unwrap().starts_with("Certificate:"));
+
+    let ca = world.pki.ca.clone();
+    // The token service has the certificate of everybody else.
+    files.certificates("certs.d", &token, &ca, &world.pki.client);
+    // nginx names both as issuers; the certificate is its own.
+    let both = fs::read_to_string(&ca).unwrap() + &fs::read_to_string(&page.cert).unwrap();
+    world.pki.ca = files.write("trusted.pem", &both).into();
+    let pull_from = |front: &Front| {
+        let host = front.address.to_string();
+        files.certificates("certs.d", &host, &ca, &page);
+        let config = files.write("config.json", &auths(&[&host]));
+        let image = format!("{host}/{}:one", world.seed.repository);
+        let run = pull(&["--json", "--docker-certs", &files.path("certs.d"), "--docker-config", &config, &image], "");
+        fs::remove_dir_all(files.path(&format!("certs.d/{host}"))).unwrap();
+        run
+    };
+    for tls in [Tls::V12, Tls::V13] {
+        let front = Front::start(Server::Nginx, Ask::Required, tls, &world.pki, world.direct).unwrap();
+        let run = pull_from(&front);
+        assert_eq!(run.code, 0, "{}", run.said);
+        let log = front.log(6);
+        println!("nginx, {tls:?}:\n{log}");
+        let records: Vec<Record> = log.lines().map(|line| Record::parse(line).unwrap()).collect();
+        assert_eq!(records.len(), 6);
+        let good = |record: &Record| record.verify == "SUCCESS" && record.dn.as_deref() == Some("CN=docker-page");
+        assert!(records.iter().all(good), "{log}");
+    }
+    // A server that names no issuer gets it too, and may still refuse.
+    let front = Front::start(Server::Apache, Ask::Expression, Tls::V13, &world.pki, world.direct).unwrap();
+    let run = pull_from(&front);
+    println!("Apache:\n{}{}", front.log(1), run.failure());
+    assert!(front.log(1).contains("dn=\"CN=docker-page\""));
 }
