@@ -80,7 +80,14 @@ fn envoy_takes_the_clusters() {
             assert!(clusters.contains(&format!("- name: {name}\n")), "{registry}: {name}");
         }
     }
-    assert!(clusters.matches("- name: ").count() == 7, "{clusters}");
+    // The token endpoint shows what its pair lends it, and only for that registry.
+    let lent = "regauth-https-auth.example-8443-of-reg.example-443";
+    assert_eq!(plugin["registries"]["https://reg.example"]["realms"]["https://auth.example:8443"], lent);
+    let of = |name: &str| clusters.split("  - name: ").find(|text| text.starts_with(&format!("{name}\n"))).unwrap();
+    assert!(of(lent).contains("private_key") && of(lent).contains(&ca.to_string()));
+    assert!(!of("regauth-https-auth.example-8443").contains("private_key"));
+    assert!(!of("regauth-https-127.0.0.3-9000").contains("private_key"));
+    assert_eq!(clusters.matches("- name: ").count(), 8, "{clusters}");
 
     // It does look: a certificate of another key is refused.
     let wrong = clusters.replace(&pki.client.key.display().to_string(), &pki.wrong.key.display().to_string());
