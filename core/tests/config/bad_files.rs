@@ -150,12 +150,54 @@ fn certificates_and_keys() {
             first.map_or(String::new(), |one| format!("{}: {}. {}", one.place.file, one.what, one.remedy)),
         );
     }
-    // An orphan key beside a whole pair, and one alone.
+    // An orphan key.
     let mut orphan = importer();
     orphan.docker_certs(&crate::world::directory("certs.d", &[("reg.example/client.key", "{KEY}")]));
     let got = outcome(orphan);
     assert!(got.fails && has(&got.found, Code::KeyWithoutCertificate, KEY), "{:?}", got.found);
     println!("{:34} {:42} {:8} {}", "orphan key", "error key-without-certificate", "fails", got.found[0]);
+}
+
+/// A format, how it is read, and mirrors in it that lead to each other.
+#[test]
+fn mirrors_in_a_circle() {
+    type Read = fn(&mut Importer);
+    let rows: [(&str, &str, Read); 4] = [
+        ("buildkitd.toml", "buildkitd.toml", |importer| {
+            let text = "[registry.\"a.example\"]\nmirrors = [\"b.example\"]\n[registry.\"b.example\"]\nmirrors = [\"a.example\"]\n";
+            importer.buildkitd(&regauth::config::File::new("buildkitd.toml", text));
+        }),
+        ("registries.yaml", "registries.yaml", |importer| {
+            let text = "mirrors: {a.example: {endpoint: [\"https://b.example\"]}, b.example: {endpoint: [\"https://a.example\"]}}";
+            importer.registries(&regauth::config::File::new("registries.yaml", text));
+        }),
+        ("hosts.toml", "h/a.example/hosts.toml", |importer| {
+            let mut directory = Directory::new("h");
+            directory.add("a.example/hosts.toml", "[host.\"https://b.example\"]\n");
+            directory.add("b.example/hosts.toml", "[host.\"https://a.example\"]\n");
+            importer.hosts(&[directory]);
+        }),
+        ("regauth.toml", "regauth.toml", |importer| {
+            let text = "[registry.\"a.example\"]\nmirrors = [\"https://b.example\"]\n[registry.\"b.example\"]\nmirrors = [\"https://a.example\"]\n";
+            importer.regauth(&regauth::config::File::new("regauth.toml", text));
+        }),
+    ];
+    println!("{:20} {:22} {}", "DOCUMENT", "WHAT IS WRONG", "DIAGNOSTIC");
+    for (name, file, read) in rows {
+        let mut importer = importer();
+        read(&mut importer);
+        let (config, found) = importer.finish().into_config();
+        println!("{name:20} {:22} {}", "cyclic mirrors", found[0]);
+        let all = |one: &Diagnostic| one.code == Code::CyclicMirrors;
+        assert!(
+            found.len() == 2 && found.iter().all(all) && has(&found, Code::CyclicMirrors, file),
+            "{name}: {found:?}"
+        );
+        // It ends, with the mirrors of the registry itself and not those of its mirrors.
+        let agent = Agent::new(config).unwrap();
+        let image = regauth::Reference::parse("a.example/x").unwrap();
+        assert_eq!(agent.all_endpoints(&image).len(), 2, "{name}");
+    }
 }
 
 /// Documents: what cannot be read fails the host, or the credentials, and never counts as nothing.
