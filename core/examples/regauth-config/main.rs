@@ -6,7 +6,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)] // a program: arguments, clock, files
 
 mod envoy;
-mod explain;
 mod options;
 #[cfg(test)]
 mod tests;
@@ -15,7 +14,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use regauth::config::{Diagnostic, Model, Severity};
+use regauth::config::{Diagnostic, Explanation, Model, Severity};
 use regauth::time::Time;
 use regauth::{Origin, Reference};
 
@@ -61,7 +60,7 @@ fn run(mut args: Vec<OsString>) -> Result<ExitCode, String> {
     model.roots.pem = pem;
     match (command.as_str(), image) {
         ("explain", Some(image)) => {
-            let explained = explain::Explained::new(model, &image, &token_hosts, system)?;
+            let explained = Explanation::new(model, &image, &token_hosts, system).map_err(|error| error.to_string())?;
             print!("{}", if json { explained.json() } else { explained.text() });
             Ok(ExitCode::SUCCESS)
         }
@@ -78,7 +77,7 @@ fn lint(model: Model, json: bool) -> ExitCode {
     let (_, mut found) = model.into_config();
     found.sort_by(|a, b| (b.severity, &a.place).cmp(&(a.severity, &b.place)));
     if json {
-        let all: Vec<_> = found.iter().map(diagnostic).collect();
+        let all: Vec<_> = found.iter().map(Diagnostic::json).collect();
         println!("{}", serde_json::json!(all));
     } else {
         for one in &found {
@@ -94,19 +93,6 @@ fn lint(model: Model, json: bool) -> ExitCode {
     }
     let bad = found.iter().any(|one| one.severity == Severity::Error);
     if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-/// One diagnostic as JSON.
-pub(crate) fn diagnostic(one: &Diagnostic) -> serde_json::Value {
-    serde_json::json!({
-        "severity": one.severity.as_str(),
-        "code": one.code.as_str(),
-        "file": one.place.file,
-        "key": one.place.key,
-        "line": one.place.line,
-        "what": one.what,
-        "remedy": one.remedy,
-    })
 }
 
 fn take_flag(args: &mut Vec<String>, name: &str) -> bool {

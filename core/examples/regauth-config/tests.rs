@@ -71,10 +71,10 @@ fn folder(name: &str) -> Folder {
 const SOURCES: &str =
     "alpine --buildkitd @/etc/buildkitd.toml --docker-certs=@/certs.d --docker-config @/config.json --root @/root";
 
-fn explained(folder: &Folder, image: &str, hosts: &[&str]) -> explain::Explained {
+fn explained(folder: &Folder, image: &str, hosts: &[&str]) -> Explanation {
     let (_, sources) = folder.sources(SOURCES);
     let hosts: Vec<Origin> = hosts.iter().map(|host| Origin::parse(host).unwrap()).collect();
-    explain::Explained::new(sources.model(now()), &Reference::parse(image).unwrap(), &hosts, None).unwrap()
+    Explanation::new(sources.model(now()), &Reference::parse(image).unwrap(), &hosts, None).unwrap()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::diagnostic::{Diagnostic, Place};
 use super::model::{HostEntry, Model};
 use crate::client::hop::{Chain, Decision, Grants, Hop, Question, decide};
-use crate::client::{Agent, Capability, Config, Endpoint, Origins};
+use crate::client::{Agent, Config, Endpoint, Origins};
 use crate::error::Error;
 use crate::origin::{Origin, Url};
 use crate::reference::Reference;
@@ -39,22 +39,10 @@ impl Explanation {
     ///
     /// # Errors
     /// As for [`Agent::new`].
-    pub fn new(
-        model: Model,
-        image: &Reference,
-        token_hosts: &[Origin],
-        system: Option<String>,
-    ) -> Result<Self, Error> {
+    pub fn new(model: Model, image: &Reference, token_hosts: &[Origin], system: Option<String>) -> Result<Self, Error> {
         let (config, found) = model.clone().into_config();
         let agent = Agent::new(config.clone())?;
-        let mut endpoints = agent.endpoints(image, Capability::Pull);
-        // Those that can only be pushed to come last.
-        let more = Capability::ALL.into_iter().flat_map(|want| agent.endpoints(image, want));
-        for endpoint in more {
-            if !endpoints.contains(&endpoint) {
-                endpoints.push(endpoint);
-            }
-        }
+        let endpoints = agent.all_endpoints(image);
         let token_hosts = token_hosts.to_vec();
         Ok(Self { model, config, found, image: image.clone(), endpoints, token_hosts, system })
     }
@@ -151,7 +139,7 @@ impl Explanation {
     }
 
     fn credentials(&self, endpoint: &Endpoint) -> Option<Origins> {
-        self.config.credentials_of(&endpoint.origin, &endpoint.repository)
+        self.config.credentials_of(&endpoint.origin, &endpoint.name())
     }
 
     /// Whether a password may go to this origin at all.
@@ -322,9 +310,11 @@ impl Explanation {
             .map(|from| format!("; credentials from {from}"))
             .unwrap_or_default();
         let kind = if endpoint.mirror { "mirror" } else { "registry" };
+        let renamed = endpoint.repository != self.image.repository();
+        let name = if renamed { format!(" as {}", endpoint.repository) } else { String::new() };
         let mut rows = vec![[
             kind.to_string(),
-            format!("{origin}{}", endpoint.root),
+            format!("{origin}{}{name}", endpoint.root),
             certificates(origin),
             held.clone(),
             format!("{}{from}", why(origin)),
