@@ -1,0 +1,358 @@
+"""HTTP over asyncio with the library's own TLS: every hop of a request, streamed, with connections pooled by profile.
+
+>>> import asyncio, regauth, regauth.aio
+>>> async def manifest(image: str) -> bytes:
+...     agent = regauth.Agent(regauth.Config().system())
+...     name = regauth.Reference(image)
+...     url = f"{name.origin}/v2/{name.repository}/manifests/{name.reference}"
+...     async with regauth.aio.Session(agent) as session:
+...         return await (await session.get(url, headers={"Accept": "*/*"})).read()
+
+An identity is shown where the configuration says so and nowhere else, keys that a :meth:`regauth.Identity.with_signer` holds
+included: they are asked to sign, and never loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from . import _core, _look_up
+from ._look_up import LookUp
+from ._pool import Lease, Pool
+from .errors import ConfigError, NetworkError, PolicyDenied
+
+__all__ = ["Content", "LookUp", "Response", "Session"]
+
+Content = bytes | AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]
+"""Of a request: bytes; a stream, which can be sent once; or what makes a new stream, which can be sent again."""
+
+BUFFER = 256 * 1024
+FAIR = 32
+"""Reads without waiting after which the other tasks have their turn."""
+
+
+class Session:
+    """Requests of one event loop, with the agent's identity and tokens. Close it, or use ``async with``.
+
+    ``timeout``: seconds for each read and write, and for a connection to be made. ``limit``: connections to one origin with
+    one identity, beyond which a request waits for one, for ``timeout`` at most. ``look_up``: see :data:`LookUp`; without it
+    only the helpers that the configuration names are asked. ``observe`` is called with each exchange at its end, however it
+    ended: what was sent, and the transcript.
+    """
+
+    def __init__(
+        self,
+        agent: _core.Agent,
+        *,
+        timeout: float = 30.0,
+        limit: int = 16,
+        look_up: LookUp | None = None,
+        observe: Callable[[_core.Exchange], object] | None = None,
+    ) -> None:
+        self.agent, self.timeout, self._own, self._observe = agent, timeout, look_up, observe
+        self._pool = Pool(limit, timeout)
+        self._closed = False
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str | bytes] | None = None,
+        content: Content | None = None,
+        length: int | None = None,
+        by: _core.Referrer | None = None,
+        hop: str = "registry",
+        scope: str | None = None,
+    ) -> Response:
+        """Sends a request through every hop; gives the application's answer once its head is there.
+
+        ``length``: of ``content`` in bytes, where that is a stream; without it the body goes out in chunks. ``by``: the
+        :attr:`Response.referrer` of the answer that named the URL, and as what ``hop``: an upload location, a layer.
+
+        :raises RegauthError: with the hop, what happened and what to do.
+        """
+        if self._closed:
+            raise ConfigError("the session is closed", "Use it inside of its `async with`.")
+        agent = self.agent
+        flow = agent.request(method, url) if by is None else agent.referred(by, hop, method, url)
+        if scope is not None:
+            flow.scope(scope)
+        exchange = _core.Exchange(agent, flow)
+        for name, value in (headers or {}).items():
+            exchange.header(name, value)
+        if content is not None:
+            exchange.body_len(len(content) if isinstance(content, bytes) else length)
+            if isinstance(content, bytes) or callable(content):
+                exchange.body_rewinds()
+        response = Response(self, exchange, content)
+        try:
+            await response._advance()
+        except BaseException:
+            response._leave()
+            raise
+        return response
+
+    async def get(self, url: str, *, headers: Mapping[str, str | bytes] | None = None) -> Response:
+        """``GET``."""
+        return await self.request("GET", url, headers=headers)
+
+    async def aclose(self) -> None:
+        """Closes all idle connections."""
+        self._closed = True
+        self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class Response:
+    """The application's answer. Read it to its end, or close it: ``async with`` does."""
+
+    head: _core.Head
+
+    def __init__(self, session: Session, exchange: _core.Exchange, content: Content | None) -> None:
+        self._session, self._exchange, self._content = session, exchange, content
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = None
+        self._lease: Lease | None = None
+        self._woken = asyncio.Event()
+        self._view = memoryview(bytearray(BUFFER))
+        self._body: AsyncIterator[bytes] | None = None
+        self._left = b""
+        self._reads = 0
+        self._done = self._left_it = False
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        return self.head.status
+
+    @property
+    def sent(self) -> list[_core.Sent]:
+        """Every request that went out for this answer, token requests and redirects included."""
+        return self._exchange.sent
+
+    @property
+    def referrer(self) -> _core.Referrer:
+        """What a URL in this answer is followed with."""
+        return self._exchange.referrer()
+
+    def explain(self) -> str:
+        """The transcript: every decision, without any secret."""
+        return self._exchange.explain()
+
+    async def read(self) -> bytes:
+        """All content."""
+        return b"".join([chunk async for chunk in self])
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The content, in pieces of up to about 256 KiB."""
+        try:
+            while not self._done:
+                if data := self._exchange.content(BUFFER):
+                    yield data
+                else:
+                    await self._advance()
+        finally:
+            self._leave()
+
+    async def aclose(self) -> None:
+        """Gives the connection back, or closes it where the content was not read to its end."""
+        self._leave()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    # The loop: one value of the library at a time.
+
+    async def _advance(self) -> None:
+        """Does what the exchange wants, until there is a head, content, or the end."""
+        exchange = self._exchange
+        while True:
+            match exchange.poll(self._wake):
+                case _core.Read():
+                    await self._read()
+                case _core.Body():
+                    return
+                case _core.Write() as write:
+                    await self._write(write.data)
+                case _core.Connect() as target:
+                    await self._connect(target)
+                case _core.Head() as head:
+                    self.head = head
+                    length = head.get("content-length")
+                    if self._lease:
+                        known = int(length) if length and length.isdigit() else None
+                        self._session._pool.answered(self._lease, known)
+                    exchange.took_head()
+                    return
+                case _core.WantBody() as want:
+                    await self._give(want.again)
+                case _core.Credentials() as query:
+                    await asyncio.to_thread(_look_up.answer, exchange, query, self._session._own)
+                case _core.Wait() as wait:
+                    await self._wait(wait.until)
+                case _core.Close():
+                    self._put(exchange.take_link())
+                    exchange.closed()
+                case _core.Done():
+                    self._done = True
+                    return self._put(exchange.take_link())
+
+    def _wake(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def _wait(self, until: int) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, until / 1000 - time.time())):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    async def _read(self) -> None:
+        assert self._socket
+        view = self._view[: self._exchange.space()]
+        try:
+            count = self._socket.recv_into(view)
+            self._reads += 1
+            if self._reads % FAIR == 0:
+                await asyncio.sleep(0)
+        except BlockingIOError:
+            try:
+                async with asyncio.timeout(self._session.timeout):
+                    count = await self._loop.sock_recv_into(self._socket, view)
+            except OSError as error:
+                return self._exchange.failed("timeout" if isinstance(error, TimeoutError) else "reset")
+        except OSError:
+            return self._exchange.failed("reset")
+        self._exchange.filled(view[:count])
+
+    async def _write(self, data: bytes) -> None:
+        assert self._socket
+        try:
+            count = self._socket.send(data)
+        except BlockingIOError:
+            try:
+                async with asyncio.timeout(self._session.timeout):
+                    await self._loop.sock_sendall(self._socket, data)
+                count = len(data)
+            except OSError as error:
+                return self._exchange.failed("timeout" if isinstance(error, TimeoutError) else "reset")
+        except OSError:
+            return self._exchange.failed("reset")
+        self._exchange.wrote(count)
+
+    async def _connect(self, target: _core.Connect) -> None:
+        self._lease, link, sock = await self._session._pool.take(target.key(), target.pooled)
+        if link is None or sock is None:
+            try:
+                self._socket = await self._dial(target)
+                return self._exchange.connected()
+            except NetworkError as error:
+                self._put(None)
+                return self._exchange.failed(error.failure or "connect")
+        self._socket = sock
+        self._exchange.connected(link)
+        # What a server says to an idle connection, that it is closed for one, is heard before anything is written.
+        try:
+            while space := self._exchange.space():
+                view = self._view[:space]
+                count = sock.recv_into(view)
+                self._exchange.filled(view[:count])
+                if count == 0:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._exchange.failed("reset")
+
+    async def _dial(self, target: _core.Connect) -> socket.socket:
+        """A socket to an address that the policy allows."""
+        failure, refused = "connect", None
+        try:
+            async with asyncio.timeout(self._session.timeout):
+                found = await self._loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise NetworkError("the name does not resolve", failure="connect") from error
+        for family, kind, protocol, _, address in found:
+            try:
+                self._exchange.dial(str(address[0]).partition("%")[0])
+            except PolicyDenied as error:
+                refused = error
+                continue
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.setblocking(False)
+                async with asyncio.timeout(self._session.timeout):
+                    await self._loop.sock_connect(sock, address)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return sock
+            except OSError as error:
+                sock.close()
+                failure = "timeout" if isinstance(error, TimeoutError) else "connect"
+            except BaseException:
+                sock.close()
+                raise
+        if refused is not None:
+            raise refused
+        raise NetworkError("no connection", failure=failure)
+
+    async def _give(self, again: bool) -> None:
+        """The next bytes of the application's body."""
+        content = self._content
+        if content is None or (again and not (isinstance(content, bytes) or callable(content))):
+            return self._exchange.body_gone()
+        if isinstance(content, bytes):
+            self._left = content if again or self._body is None else self._left
+            self._body = self._body or _nothing()
+            taken = self._exchange.body(self._left, True)
+        else:
+            if again or self._body is None:
+                self._body, self._left = aiter(content() if callable(content) else content), b""
+            if not self._left:
+                self._left = await anext(self._body, b"")
+                if not self._left:
+                    self._exchange.body(b"", True)
+                    return None
+            taken = self._exchange.body(self._left, False)
+        self._left = self._left[taken:]
+        return None
+
+    def _put(self, link: _core.Link | None) -> None:
+        lease, sock, self._lease, self._socket = self._lease, self._socket, None, None
+        if lease is not None:
+            self._session._pool.leave(lease, None if self._session._closed else link, sock)
+
+    def _leave(self) -> None:
+        whole, self._done = self._done, True
+        if not self._left_it:
+            self._left_it = True
+            if self._session._observe:
+                self._session._observe(self._exchange)
+            if not whole:
+                self._exchange.close()
+        self._put(None)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
