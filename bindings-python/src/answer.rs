@@ -58,6 +58,7 @@ pub struct Sent {
     begun: u64,
     ended: Option<u64>,
     status: Option<u16>,
+    date: Option<String>,
     evidence: Option<Evidence>,
 }
 
@@ -75,6 +76,7 @@ impl From<&wire::Sent> for Sent {
             begun: sent.begun.0,
             ended: sent.ended.map(|ended| ended.0),
             status: sent.status,
+            date: sent.date.clone(),
             evidence: sent.evidence.clone().map(Evidence),
         }
     }

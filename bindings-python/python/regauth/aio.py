@@ -41,8 +41,8 @@ class Session:
 
     ``timeout``: seconds for each read and write, and for a connection to be made. ``limit``: connections to one origin with
     one identity, beyond which a request waits for one, for ``timeout`` at most. ``look_up``: see :data:`LookUp`; without it
-    only the helpers that the configuration names are asked. ``observe`` is called with each exchange at its end, however it
-    ended: what was sent, and the transcript.
+    only the helpers that the configuration names are asked. ``observe`` is called with each response at its end, however it
+    ended: :attr:`Response.sent`, :attr:`Response.addresses`, :meth:`Response.explain`.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Session:
         timeout: float = 30.0,
         limit: int = 16,
         look_up: LookUp | None = None,
-        observe: Callable[[_core.Exchange], object] | None = None,
+        observe: Callable[[Response], object] | None = None,
     ) -> None:
         self.agent, self.timeout, self._own, self._observe = agent, timeout, look_up, observe
         self._pool = Pool(limit, timeout)
@@ -131,6 +131,8 @@ class Response:
         self._body: AsyncIterator[bytes] | None = None
         self._left = b""
         self._reads = 0
+        self.addresses: dict[str, str] = {}
+        """Where the connections went: an address for each origin."""
         self._done = self._left_it = False
 
     @property
@@ -270,6 +272,7 @@ class Response:
                 self._put(None)
                 return self._exchange.failed(error.failure or "connect")
         self._socket = sock
+        self.addresses[target.origin] = str(sock.getpeername()[0])
         self._exchange.connected(link)
         # What a server says to an idle connection, that it is closed for one, is heard before anything is written.
         try:
@@ -304,6 +307,7 @@ class Response:
                 async with asyncio.timeout(self._session.timeout):
                     await self._loop.sock_connect(sock, address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.addresses[target.origin] = str(address[0])
                 return sock
             except OSError as error:
                 sock.close()
@@ -346,7 +350,7 @@ class Response:
         if not self._left_it:
             self._left_it = True
             if self._session._observe:
-                self._session._observe(self._exchange)
+                self._session._observe(self)
             if not whole:
                 self._exchange.close()
         self._put(None)

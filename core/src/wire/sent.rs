@@ -29,6 +29,8 @@ pub struct Sent {
     pub status: Option<u16>,
     /// When the answer's head was there, later when all of it was, or when it failed.
     pub ended: Option<Time>,
+    /// The `Date` of its answer, as it was sent (RFC 9110 section 6.6.1): what the server's clock said.
+    pub date: Option<String>,
     /// What the connection showed by then; `None` for plain http.
     pub evidence: Option<Evidence>,
 }
@@ -51,6 +53,7 @@ impl Sent {
             begun: Time(0),
             status: None,
             ended: None,
+            date: None,
             evidence: None,
         }
     }

@@ -113,6 +113,9 @@ impl Exchange {
     /// The final head came.
     fn heard(&mut self, now: Time, waker: &Waker, head: Head) {
         self.note(now, Some(head.status()));
+        if let (Some(sent), Some(date)) = (self.sent.last_mut(), head.get("date")) {
+            sent.date = std::str::from_utf8(date).ok().filter(|date| date.len() <= 64).map(str::to_string);
+        }
         let (Some(call), Some(live)) = (&mut self.call, &mut self.live) else { return };
         // The server's word for a connection that it had given up while this side held it for idle (RFC 9110 section
         // 15.5.9).
