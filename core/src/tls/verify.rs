@@ -158,8 +158,16 @@ fn server_flaw(flaw: CertificateError) -> ServerFlaw {
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => ServerFlaw::NotYetValid,
         CertificateError::NotValidForName => ServerFlaw::WrongName { presented: Vec::new() },
-        CertificateError::NotValidForNameContext { presented, .. } => ServerFlaw::WrongName { presented },
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            ServerFlaw::WrongName { presented: presented.iter().map(|name| plain(name)).collect() }
+        }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => ServerFlaw::Purpose,
         other => ServerFlaw::Broken(other.to_string()),
     }
+}
+
+/// `DnsName("reg.example")` and `IpAddress(192.0.2.1)`, which is how rustls writes names, without what is round them.
+fn plain(name: &str) -> String {
+    let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+    inside.trim_matches('"').into()
 }
