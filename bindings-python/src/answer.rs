@@ -7,26 +7,31 @@ use regauth::wire;
 use crate::convert::{bytes, field};
 use crate::evidence::{Diagnosis, Evidence};
 
+/// Status and header fields of a response; values are text whose characters are the bytes.
 #[pyclass(frozen, module = "regauth")]
 pub struct Head(pub wire::Head);
 
 #[pymethods]
 impl Head {
+    /// The status.
     #[getter]
     fn status(&self) -> u16 {
         self.0.status()
     }
 
+    /// All fields in their order.
     #[getter]
     fn fields(&self) -> Vec<(String, String)> {
         self.0.fields().map(|(name, value)| (name.to_string(), field(value))).collect()
     }
 
+    /// The first value of a field, whatever the case of its name.
     #[pyo3(signature = (name, /))]
     fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).map(field)
     }
 
+    /// All values of a field.
     #[pyo3(signature = (name, /))]
     fn all(&self, name: &str) -> Vec<String> {
         self.0.all(name).map(field).collect()
@@ -45,6 +50,7 @@ impl Head {
     }
 }
 
+/// One request that went out, and what came of it. It holds no secret; times are Unix milliseconds.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Sent {
     hop: &'static str,
@@ -90,6 +96,8 @@ impl Sent {
     }
 }
 
+/// What an answer says about client certificates: `content_type` and the first 4 KiB of `body` are the answer's,
+/// `identity` is what is configured for its connection.
 #[pyfunction]
 #[pyo3(signature = (status, content_type, body, identity, evidence))]
 pub fn diagnose(

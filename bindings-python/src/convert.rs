@@ -27,9 +27,10 @@ pub fn enter<'a, T>(py: Python<'_>, state: &'a Mutex<T>, what: &str) -> PyResult
         Ok(state) => Ok(state),
         // A panic cannot leave it half-changed: the library latches its errors.
         Err(TryLockError::Poisoned(state)) => Ok(state.into_inner()),
-        Err(TryLockError::WouldBlock) => {
-            Err(errors::misuse(py, &format!("the {what} is in use by another thread, or by the caller of this callback")))
-        }
+        Err(TryLockError::WouldBlock) => Err(errors::misuse(
+            py,
+            &format!("the {what} is in use by another thread, or by the caller of this callback"),
+        )),
     }
 }
 
@@ -108,15 +109,9 @@ pub fn credentials(
 }
 
 /// What a look-up found.
-pub fn found(
-    py: Python<'_>,
-    credentials: Option<Credentials>,
-    valid_until: Option<u64>,
-) -> PyResult<Option<Found>> {
+pub fn found(py: Python<'_>, credentials: Option<Credentials>, valid_until: Option<u64>) -> PyResult<Option<Found>> {
     match (credentials, valid_until) {
         (None, Some(_)) => Err(errors::config(py, "valid_until is given without credentials", "Leave it out.")),
-        (credentials, until) => {
-            Ok(credentials.map(|credentials| Found { credentials, valid_until: until.map(Time) }))
-        }
+        (credentials, until) => Ok(credentials.map(|credentials| Found { credentials, valid_until: until.map(Time) })),
     }
 }

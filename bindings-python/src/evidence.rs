@@ -5,6 +5,7 @@ use regauth::tls::{Shown, Version};
 
 use crate::convert;
 
+/// What a TLS connection showed about client certificates.
 #[pyclass(frozen, eq, module = "regauth")]
 #[derive(Clone, PartialEq)]
 pub struct Evidence(pub regauth::tls::Evidence);
@@ -44,21 +45,25 @@ impl Evidence {
         Self(evidence)
     }
 
+    /// `1.2` or `1.3`.
     #[getter]
     fn version(&self) -> Option<&'static str> {
         self.0.version.map(|version| if version == Version::Tls12 { "1.2" } else { "1.3" })
     }
 
+    /// The issuers that the server named, as RFC 4514 text.
     #[getter]
     fn hints(&self) -> Vec<String> {
         self.0.hints.clone()
     }
 
+    /// Whether the server asked for a client certificate.
     #[getter]
     fn asked(&self) -> bool {
         self.0.asked()
     }
 
+    /// `not-asked`, `no-pair`, `none-fits` or `pair`.
     #[getter]
     fn shown(&self) -> &'static str {
         match self.0.shown {
@@ -69,56 +74,67 @@ impl Evidence {
         }
     }
 
+    /// The label of the identity that was shown.
     #[getter]
     fn label(&self) -> Option<&str> {
         if let Shown::Pair { label, .. } = &self.0.shown { Some(label) } else { None }
     }
 
+    /// The issuer of its leaf.
     #[getter]
     fn issuer(&self) -> Option<&str> {
         if let Shown::Pair { issuer, .. } = &self.0.shown { Some(issuer) } else { None }
     }
 
+    /// For each identity why it does not fit.
     #[getter]
     fn why_none(&self) -> Vec<String> {
         if let Shown::NoneFits(lines) = &self.0.shown { lines.clone() } else { Vec::new() }
     }
 
+    /// The index of what was shown in the profile's identities.
     #[getter]
     fn pair(&self) -> Option<usize> {
         self.0.pair
     }
 
+    /// What speaks against it: it has expired, for one.
     #[getter]
     fn flaw(&self) -> Option<String> {
         self.0.flaw.map(|flaw| flaw.to_string())
     }
 
+    /// Whether the session was resumed.
     #[getter]
     fn resumed(&self) -> bool {
         self.0.resumed
     }
 
+    /// Whether the handshake came to its end on this side.
     #[getter]
     fn finished(&self) -> bool {
         self.0.finished
     }
 
+    /// Whether application data came: only then the identity was accepted.
     #[getter]
     fn accepted(&self) -> bool {
         self.0.accepted
     }
 
+    /// Whether the server asked after the handshake, which cannot be answered.
     #[getter]
     fn late(&self) -> bool {
         self.0.late
     }
 
+    /// The fatal alert that the server sent, RFC 8446 section 6.
     #[getter]
     fn alert(&self) -> Option<u8> {
         self.0.alert
     }
 
+    /// How the connection failed: what happened, and what to do.
     #[getter]
     fn problem(&self) -> Option<(String, String)> {
         self.0.problem.clone()
@@ -137,6 +153,8 @@ impl Evidence {
     }
 }
 
+/// What became of client authentication, in words: `required`, `rejected`, `probably-rejected`, `rejected-over-http`,
+/// `asked-late` or `not-asked`.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Diagnosis {
     pub state: &'static str,

@@ -19,7 +19,7 @@ use crate::parts::{Body, Close, Connect, Link, Read, WantBody, Write};
 use crate::step;
 use crate::wake::waker;
 
-/// `None`: it was closed.
+/// Layer c: a flow, TLS and HTTP/1.1 over the program's sockets, of which there is one at a time.
 #[pyclass(frozen, module = "regauth")]
 pub struct Exchange(Mutex<Option<wire::Exchange>>);
 
@@ -43,21 +43,26 @@ impl Exchange {
         Ok(Self(Mutex::new(Some(wire::Exchange::new(agent, flow.take(py)?)))))
     }
 
+    /// Adds a field to the application's requests, before the first `poll`.
     #[pyo3(signature = (name, value, /))]
     fn header(&self, py: Python<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let value = bytes(value)?;
         self.with(py, |exchange| exchange.header(name, &value))?.map_err(|error| errors::raise(py, &error))
     }
 
+    /// Announces a body: its length in bytes, or `None` for chunks.
     #[pyo3(signature = (length, /))]
     fn body_len(&self, py: Python<'_>, length: Option<u64>) -> PyResult<()> {
         self.with(py, |exchange| exchange.body_len(length))
     }
 
+    /// Says that the body can begin at its start once more.
     fn body_rewinds(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, wire::Exchange::body_rewinds)
     }
 
+    /// What to do next: one of `regauth.Do`; the same until it is answered. A failed exchange raises its error, each
+    /// time.
     #[pyo3(signature = (wake=None, *, now=None))]
     fn poll<'py>(
         &self,
@@ -85,11 +90,13 @@ impl Exchange {
         }
     }
 
+    /// As `Flow.dial`, for the current `Connect`.
     #[pyo3(signature = (address, /))]
     fn dial(&self, py: Python<'_>, address: Option<IpAddr>) -> PyResult<()> {
         self.with(py, |exchange| exchange.dial(dial(address)))?.map_err(|error| errors::raise(py, &error))
     }
 
+    /// Answers `Connect`: a new connection to what `dial` allowed last, or a pooled one with its link.
     #[pyo3(signature = (link=None, *, now=None))]
     fn connected(&self, py: Python<'_>, link: Option<&Link>, now: Option<u64>) -> PyResult<()> {
         let link = link.map(|link| link.take(py)).transpose()?;
@@ -101,6 +108,7 @@ impl Exchange {
         self.with(py, |exchange| exchange.space().len())
     }
 
+    /// So many bytes were read, at most `space()`; none at the end of the stream.
     #[pyo3(signature = (data, /))]
     fn filled(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let data = PyBuffer::<u8>::get(data)?;
@@ -114,15 +122,18 @@ impl Exchange {
         if copied { Ok(()) } else { Err(errors::misuse(py, "more was read than there is space for")) }
     }
 
+    /// So many bytes of `Write` were written.
     #[pyo3(signature = (n, /))]
     fn wrote(&self, py: Python<'_>, n: usize) -> PyResult<()> {
         self.with(py, |exchange| exchange.wrote(n))
     }
 
+    /// The head was looked at.
     fn took_head(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, wire::Exchange::took_head)
     }
 
+    /// So many bytes of `Body` were used.
     #[pyo3(signature = (n, /))]
     fn took(&self, py: Python<'_>, n: usize) -> PyResult<()> {
         self.with(py, |exchange| exchange.took(n))
@@ -149,15 +160,18 @@ impl Exchange {
         Ok(PyBytes::new(py, &gathered))
     }
 
+    /// Answers `WantBody`; `last`: none come behind these. Gives how many bytes were taken.
     #[pyo3(signature = (content, last, /))]
     fn body(&self, py: Python<'_>, content: &[u8], last: bool) -> PyResult<usize> {
         self.with(py, |exchange| exchange.body(content, last))
     }
 
+    /// Answers `WantBody` where the body cannot begin at its start once more.
     fn body_gone(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, wire::Exchange::body_gone)
     }
 
+    /// As `Flow.credentials`.
     #[pyo3(signature = (*, user=None, password=None, refresh_token=None, bearer_token=None, valid_until=None, now=None))]
     #[allow(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn credentials(
@@ -175,49 +189,59 @@ impl Exchange {
         self.with(py, |exchange| exchange.credentials(time(now), Ok(found)))
     }
 
+    /// As `Flow.helper`.
     #[pyo3(signature = (success, output, *, now=None))]
     fn helper(&self, py: Python<'_>, success: bool, output: &Bound<'_, PyAny>, now: Option<u64>) -> PyResult<()> {
         let found = helper::read(success, &secret(output)?);
         self.with(py, |exchange| exchange.credentials(time(now), found))
     }
 
+    /// As `Flow.helper_failed`.
     #[pyo3(signature = (why, *, now=None))]
     fn helper_failed(&self, py: Python<'_>, why: String, now: Option<u64>) -> PyResult<()> {
         self.with(py, |exchange| exchange.credentials(time(now), Err(HelperFailure(why))))
     }
 
+    /// Answers `Connect`, `Write` or `Read` with what went wrong; the names are those of `Flow.failed`.
     #[pyo3(signature = (why, *, now=None))]
     fn failed(&self, py: Python<'_>, why: &str, now: Option<u64>) -> PyResult<()> {
         let why = convert::failure(py, why)?;
         self.with(py, |exchange| exchange.failed(time(now), why))
     }
 
+    /// Answers `Close`.
     fn closed(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, wire::Exchange::closed)
     }
 
+    /// What is to be pooled with the socket, at `Close` and after `Done`; `None`: close it.
     fn take_link(&self, py: Python<'_>) -> PyResult<Option<Link>> {
         self.with(py, |exchange| exchange.take_link().map(Link::of))
     }
 
+    /// The requests that went out so far, in order.
     #[getter]
     fn sent(&self, py: Python<'_>) -> PyResult<Vec<Sent>> {
         self.with(py, |exchange| exchange.sent().iter().map(Sent::from).collect())
     }
 
+    /// The head of the application's answer, once it is there.
     #[getter]
     fn head(&self, py: Python<'_>) -> PyResult<Option<Head>> {
         self.with(py, |exchange| exchange.head().cloned().map(Head))
     }
 
+    /// What a URL in the answer is followed with.
     fn referrer(&self, py: Python<'_>) -> PyResult<Referrer> {
         self.with(py, |exchange| Referrer(exchange.referrer()))
     }
 
+    /// The transcript: every decision so far, without any secret.
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
         self.with(py, |exchange| explained(|text| exchange.explain(text)))
     }
 
+    /// Gives up what it does for others. It is of no more use then.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         drop(enter(py, &self.0, "exchange")?.take());
         Ok(())

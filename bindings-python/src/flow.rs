@@ -17,7 +17,8 @@ use crate::step;
 use crate::vocabulary::to_scope;
 use crate::wake::waker;
 
-/// `None`: it was closed, or is an exchange's.
+/// One request, from the first attempt to the answer that is the application's. One task at a time; close it, or use
+/// `with`.
 #[pyclass(frozen, module = "regauth")]
 pub struct Flow(Mutex<Option<regauth::Flow>>);
 
@@ -88,6 +89,7 @@ pub fn explained(explain: impl FnOnce(&mut String) -> std::fmt::Result) -> Strin
 
 #[pymethods]
 impl Flow {
+    /// Adds a scope that the application knows it will need, before the first `poll`.
     #[pyo3(signature = (scope, /))]
     fn scope<'py>(slf: &Bound<'py, Self>, scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
         let scope = to_scope(scope)?;
@@ -95,11 +97,16 @@ impl Flow {
         Ok(slf.clone())
     }
 
+    /// The program's client follows redirects: one is the application's answer, and each further hop a flow of its own,
+    /// by `Agent.referred`.
     fn host_redirects<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         slf.get().change(slf.py(), |flow| flow.redirects(Redirects::Host))?;
         Ok(slf.clone())
     }
 
+    /// What to do next: `Send`, `Credentials`, `Wait` or `Done`; the same until it is answered. A failed flow raises its
+    /// error, each time. `wake` is called, from any thread, when a `Wait` may be over. `now` is Unix milliseconds; the
+    /// system's clock where it is not given, here and elsewhere.
     #[pyo3(signature = (wake=None, *, now=None))]
     fn poll<'py>(
         &self,
@@ -121,11 +128,15 @@ impl Flow {
         }
     }
 
+    /// Asks whether this address, or with `None` a proxy that resolves names, may be used for the current `Send`. Ask for
+    /// each address before it is used, and use that one. Raises `PolicyDenied`.
     #[pyo3(signature = (address, /))]
     fn dial(&self, py: Python<'_>, address: Option<IpAddr>) -> PyResult<()> {
         self.with(py, |flow| flow.dial(dial(address)))?.map_err(|error| errors::raise(py, &error))
     }
 
+    /// Answers `Send` with what the server said. `body` where the step has `at_most`; `url` where the client has followed
+    /// redirects by itself.
     #[pyo3(signature = (status, headers, body=None, *, url=None, evidence=None, now=None))]
     #[allow(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn answer(
@@ -144,6 +155,7 @@ impl Flow {
         self.with(py, |flow| flow.answer(time(now), answer))
     }
 
+    /// Answers `Credentials` with what was found; without arguments: nothing was.
     #[pyo3(signature = (*, user=None, password=None, refresh_token=None, bearer_token=None, valid_until=None, now=None))]
     #[allow(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn credentials(
@@ -161,36 +173,44 @@ impl Flow {
         self.with(py, |flow| flow.credentials(time(now), Ok(found)))
     }
 
+    /// Answers `Credentials` with what a helper printed, and whether it ended well.
     #[pyo3(signature = (success, output, *, now=None))]
     fn helper(&self, py: Python<'_>, success: bool, output: &Bound<'_, PyAny>, now: Option<u64>) -> PyResult<()> {
         let found = helper::read(success, &secret(output)?);
         self.with(py, |flow| flow.credentials(time(now), found))
     }
 
+    /// Answers `Credentials`: the helper is missing, or crashed.
     #[pyo3(signature = (why, *, now=None))]
     fn helper_failed(&self, py: Python<'_>, why: String, now: Option<u64>) -> PyResult<()> {
         self.with(py, |flow| flow.credentials(time(now), Err(HelperFailure(why))))
     }
 
+    /// Answers `Send` with what went wrong: `connect`, `timeout`, `reset`, `server-certificate`, `certificate-required`,
+    /// `certificate-rejected`, `tls` or `address-refused`.
     #[pyo3(signature = (why, evidence=None, *, now=None))]
     fn failed(&self, py: Python<'_>, why: &str, evidence: Option<&Evidence>, now: Option<u64>) -> PyResult<()> {
         let why = convert::failure(py, why)?;
         self.with(py, |flow| flow.failed(time(now), why, evidence.map(|evidence| &evidence.0)))
     }
 
+    /// What a URL in the answer is followed with.
     fn referrer(&self, py: Python<'_>) -> PyResult<Referrer> {
         self.with(py, |flow| Referrer(flow.referrer()))
     }
 
+    /// The origin of the registry or mirror.
     #[getter]
     fn anchor(&self, py: Python<'_>) -> PyResult<String> {
         self.with(py, |flow| flow.anchor().to_string())
     }
 
+    /// The transcript: every decision so far, without any secret.
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
         self.with(py, |flow| explained(|text| flow.explain(text)))
     }
 
+    /// Gives up what it does for others, who go on without it. It is of no more use then.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         drop(enter(py, &self.0, "flow")?.take());
         Ok(())
@@ -207,8 +227,9 @@ impl Flow {
 
     fn __repr__(&self) -> String {
         let flow = self.0.try_lock();
-        flow.map_or_else(|_| "Flow(in use)".into(), |flow| flow.as_ref().map_or("Flow(closed)".into(), |flow| {
-            format!("Flow(anchor='{}')", flow.anchor())
-        }))
+        flow.map_or_else(
+            |_| "Flow(in use)".into(),
+            |flow| flow.as_ref().map_or("Flow(closed)".into(), |flow| format!("Flow(anchor='{}')", flow.anchor())),
+        )
     }
 }

@@ -9,6 +9,7 @@ use regauth::tls::{SignError, Signer};
 use crate::convert::bytes;
 use crate::errors;
 
+/// A client certificate chain, and a key that can sign.
 #[pyclass(frozen, eq, module = "regauth")]
 #[derive(Clone, PartialEq)]
 pub struct Identity(pub regauth::Identity);
@@ -38,6 +39,8 @@ impl Signer for PythonSigner {
 
 #[pymethods]
 impl Identity {
+    /// An identity from PEM: the chain with the leaf first, and its key, not encrypted; both may be in one text. Raises
+    /// `ConfigError`.
     #[staticmethod]
     #[pyo3(signature = (chain, key=None, *, label="client certificate"))]
     fn from_pem(
@@ -51,6 +54,8 @@ impl Identity {
         made.map(Self).map_err(|error| errors::identity(py, &error))
     }
 
+    /// An identity whose key is somewhere else: `sign(scheme, message)` gives the signature, by one of `schemes` (RFC
+    /// 8446 section 4.2.3), once in each full handshake.
     #[staticmethod]
     #[pyo3(signature = (chain, sign, *, schemes, label="client certificate"))]
     fn with_signer(
@@ -65,6 +70,7 @@ impl Identity {
         made.map(Self).map_err(|error| errors::identity(py, &error))
     }
 
+    /// The name of an identity that the program's own TLS holds; `fingerprint` is the SHA-256 of its leaf.
     #[staticmethod]
     #[pyo3(signature = (label, fingerprint=None))]
     fn named(py: Python<'_>, label: &str, fingerprint: Option<&[u8]>) -> PyResult<Self> {
@@ -74,31 +80,37 @@ impl Identity {
         Ok(Self(regauth::Identity::named(label, print)))
     }
 
+    /// The name it was configured under.
     #[getter]
     fn label(&self) -> &str {
         self.0.label()
     }
 
+    /// SHA-256 of the leaf certificate's DER.
     #[getter]
     fn fingerprint<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.0.fingerprint())
     }
 
+    /// The subject of the leaf, as RFC 4514 text.
     #[getter]
     fn subject(&self) -> String {
         self.0.subject_text()
     }
 
+    /// The issuer of the leaf, as RFC 4514 text.
     #[getter]
     fn issuer(&self) -> String {
         self.0.issuer_text()
     }
 
+    /// When the leaf becomes valid, Unix milliseconds.
     #[getter]
     fn not_before(&self) -> Option<u64> {
         self.0.not_before().map(|time| time.0)
     }
 
+    /// The last moment at which it is valid, Unix milliseconds.
     #[getter]
     fn not_after(&self) -> Option<u64> {
         self.0.not_after().map(|time| time.0)

@@ -48,7 +48,8 @@ fn import(py: Python<'_>, importer: &mut Importer, (format, given): Source<'_>) 
             }
         }
         "containers_certs" | "hosts" => {
-            let all: Vec<_> = given.into_iter().map(|(name, given)| directory(name, &given)).collect::<PyResult<_>>()?;
+            let all: Vec<_> =
+                given.into_iter().map(|(name, given)| directory(name, &given)).collect::<PyResult<_>>()?;
             if format == "hosts" { importer.hosts(&all) } else { importer.containers_certs(&all) }
         }
         _ => {
@@ -70,6 +71,7 @@ fn import(py: Python<'_>, importer: &mut Importer, (format, given): Source<'_>) 
     Ok(())
 }
 
+/// Something that is wrong with a configuration, or would surprise: where, what, and what to do.
 #[pyclass(frozen, get_all, module = "regauth")]
 #[derive(Clone)]
 pub struct Diagnostic {
@@ -118,16 +120,19 @@ pub struct Imported {
 
 #[pymethods]
 impl Imported {
+    /// Files that were named and not given.
     #[getter]
     fn wanted(&self) -> Vec<String> {
         self.wanted.clone()
     }
 
+    /// What is wrong with the files.
     #[getter]
     fn diagnostics(&self) -> Vec<Diagnostic> {
         self.model.clone().into_config().1.iter().map(Diagnostic::from).collect()
     }
 
+    /// The configuration.
     fn settings(&self) -> Settings {
         Settings(Mutex::new(self.model.clone().into_config().0))
     }

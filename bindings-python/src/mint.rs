@@ -10,6 +10,8 @@ use crate::errors;
 /// The files by name, until when they hold, and the commands that use them, each with what it is.
 type Minted<'py> = (Bound<'py, PyDict>, u64, Vec<(&'static str, String)>);
 
+/// Makes a CA, and server, client and health-check certificates of it: the files by name, until when they hold, and the
+/// commands that use them.
 #[pyfunction]
 #[pyo3(signature = (names, uri, ttl, entropy, directory, port, /, *, now=None))]
 #[allow(clippy::too_many_arguments, reason = "they are a command's options")]

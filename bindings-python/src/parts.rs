@@ -16,6 +16,7 @@ pub fn key(key: &wire::LinkKey) -> Key {
     (key.origin.to_string(), key.profile.0, key.proxied)
 }
 
+/// Connect, or take a link of this `key` out of the pool; then `connected` or `failed`.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Connect {
     pub origin: String,
@@ -29,6 +30,7 @@ pub struct Connect {
 
 #[pymethods]
 impl Connect {
+    /// What to look for in the pool: origin, profile, whether through a proxy.
     #[pyo3(signature = (proxied=false))]
     fn key(&self, proxied: bool) -> Key {
         (self.origin.clone(), self.profile, proxied)
@@ -53,24 +55,29 @@ impl From<wire::Target<'_>> for Connect {
     }
 }
 
+/// Write some of these bytes; then `wrote` or `failed`.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Write {
     pub data: Py<PyBytes>,
 }
 
+/// Read up to `space()` bytes and give them to `filled`, nothing at the end of the stream; or `failed`.
 #[pyclass(frozen, module = "regauth")]
 pub struct Read {}
 
+/// Content of the application's answer; then `took`. `Exchange.content` is the faster way.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Body {
     pub data: Py<PyBytes>,
 }
 
+/// The next bytes of the application's body; from its start where `again`.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct WantBody {
     pub again: bool,
 }
 
+/// This socket is of no more use here: pool it with `take_link`, or close it; then `closed`.
 #[pyclass(frozen, module = "regauth")]
 pub struct Close {}
 
@@ -86,7 +93,7 @@ macro_rules! named {
 }
 named!(Write, Read, Body, WantBody, Close);
 
-/// `None`: an exchange has taken it.
+/// The state of an idle connection, to be pooled with its socket by its `key`.
 #[pyclass(frozen, module = "regauth")]
 pub struct Link {
     link: Mutex<Option<wire::Link>>,

@@ -10,10 +10,12 @@ use crate::evidence::{Evidence, version};
 use crate::identity::Identity;
 use crate::settings::roots;
 
+/// One immutable set of roots, identities and options that a TLS connection is made with.
 #[pyclass(frozen, module = "regauth")]
 #[derive(Clone)]
 pub struct Profile(pub regauth::tls::Profile);
 
+/// Which identity to show, and where to begin if the server refuses it: indexes into `Profile.identities`.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Choice {
     pair: Option<usize>,
@@ -57,36 +59,44 @@ impl Profile {
         Ok(Self(regauth::tls::Profile::new(settings)))
     }
 
+    /// Client identities in the order in which they are tried.
     #[getter]
     fn identities(&self) -> Vec<Identity> {
         self.0.settings().identities.iter().cloned().map(Identity).collect()
     }
 
+    /// Whether the compiled-in roots hold.
     #[getter]
     fn webpki(&self) -> bool {
         self.0.settings().roots.webpki
     }
 
+    /// PEM texts of certificate authorities.
     #[getter]
     fn ca<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
         self.0.settings().roots.pem.iter().map(|pem| PyBytes::new(py, pem)).collect()
     }
 
+    /// Whether the first identity is shown whatever the server names.
     #[getter]
     fn force(&self) -> bool {
         self.0.settings().force
     }
 
+    /// Whether the server's certificate is not checked.
     #[getter]
     fn skip_verify(&self) -> bool {
         self.0.settings().skip_verify
     }
 
+    /// ALPN protocol names.
     #[getter]
     fn alpn(&self) -> Vec<String> {
         self.0.settings().alpn.iter().map(|name| convert::field(name)).collect()
     }
 
+    /// What to answer to a CertificateRequest: `hints` are the DER names of its authorities, `schemes` its signature
+    /// schemes.
     #[pyo3(signature = (hints, schemes, *, skip=0))]
     fn choose(&self, hints: Vec<Vec<u8>>, schemes: Vec<u16>, skip: usize) -> Choice {
         let choice = self.0.choose(skip, &hints, &schemes);

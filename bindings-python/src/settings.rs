@@ -11,6 +11,7 @@ use crate::convert::{self, bytes, enter, secret};
 use crate::errors;
 use crate::identity::Identity;
 
+/// A configuration, as `regauth.Config` builds it.
 #[pyclass(frozen, module = "regauth._core")]
 pub struct Settings(pub Mutex<Config>);
 
@@ -113,6 +114,7 @@ impl Settings {
         })
     }
 
+    /// Sets the roots.
     #[pyo3(signature = (pem, only_ca, /))]
     fn roots(&self, py: Python<'_>, pem: Vec<Bound<'_, PyAny>>, only_ca: bool) -> PyResult<()> {
         let roots = roots(py, pem, only_ca)?.unwrap_or_default();
@@ -121,6 +123,7 @@ impl Settings {
         })
     }
 
+    /// Adds a pair.
     #[pyo3(signature = (registry, kind, other, identity, local, /))]
     fn pair(
         &self,
@@ -138,6 +141,7 @@ impl Settings {
         })
     }
 
+    /// Sets credentials.
     #[pyo3(signature = (registry, user, password, refresh_token, bearer_token, /))]
     fn credentials(
         &self,
@@ -156,6 +160,7 @@ impl Settings {
         })
     }
 
+    /// Has the program asked for credentials.
     #[pyo3(signature = (registry, /))]
     fn ask(&self, py: Python<'_>, registry: Option<&str>) -> PyResult<()> {
         let origin = registry.map(|registry| convert::origin(py, registry)).transpose()?;
@@ -167,6 +172,7 @@ impl Settings {
         })
     }
 
+    /// Sets an option.
     #[pyo3(signature = (name, on, /))]
     fn option(&self, py: Python<'_>, name: &str, on: bool) -> PyResult<()> {
         self.edit(py, |config| {

@@ -6,6 +6,9 @@ use regauth::{Outgoing, Query, Waiting, Want};
 
 use crate::convert;
 
+/// Send exactly this; then `answer` or `failed`. `headers` hold secrets. `profile` names the TLS profile to connect with;
+/// `form` is the body of a token request; with `app_body` the body is the application's, `again` where it was asked for
+/// before; with `at_most` all of the answer's body is wanted, or so many bytes and one.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Send {
     hop: &'static str,
@@ -58,6 +61,8 @@ impl Send {
     }
 }
 
+/// Look these up, or run the helper `docker-credential-NAME get` with `helper_url` on its standard input; then
+/// `credentials`, `helper` or `helper_failed`.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Credentials {
     registry: String,
@@ -83,6 +88,8 @@ impl Credentials {
     }
 }
 
+/// Poll again when woken, or at `until` (Unix milliseconds): for another flow's `token`, for `skew`, `retry-after` or
+/// `back-off`.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Wait {
     until: u64,
@@ -108,6 +115,8 @@ impl Wait {
     }
 }
 
+/// The last answer is the application's. `mount_denied`: the registry denied a cross-repository mount; upload the blob
+/// instead.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Done {
     pub status: u16,

@@ -11,6 +11,7 @@ use crate::errors;
 use crate::evidence::Evidence;
 use crate::profile::Profile;
 
+/// Layer b: one TLS connection to one origin with one profile, bytes in and bytes out. One task at a time.
 #[pyclass(frozen, module = "regauth")]
 pub struct TlsClient(Mutex<tls::TlsClient>);
 
@@ -44,9 +45,9 @@ impl TlsClient {
             _ => {}
         }
         let evidence = Evidence(client.evidence().clone());
-        Err(client.error().map_or_else(|| errors::misuse(py, "the connection has failed"), |error| {
-            errors::tls(py, error, evidence)
-        }))
+        Err(client
+            .error()
+            .map_or_else(|| errors::misuse(py, "the connection has failed"), |error| errors::tls(py, error, evidence)))
     }
 
     /// All that waits to be written; it counts as written.
@@ -75,6 +76,7 @@ impl TlsClient {
         Ok(PyBytes::new(py, &all))
     }
 
+    /// How many bytes `filled` takes now.
     fn space(&self, py: Python<'_>) -> PyResult<usize> {
         self.with(py, |client| client.space().len())
     }
@@ -96,30 +98,36 @@ impl TlsClient {
         })
     }
 
+    /// Encrypts some of these bytes, and says how many: none before the handshake is over.
     #[pyo3(signature = (plain, /))]
     fn send(&self, py: Python<'_>, plain: &Bound<'_, PyAny>) -> PyResult<usize> {
         let plain = bytes(plain)?;
         self.with(py, |client| client.send(&plain))
     }
 
+    /// Writing has failed; what the server said is still read.
     fn write_failed(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, tls::TlsClient::write_failed)
     }
 
+    /// Ends the connection: a close_notify is written, and nothing more is read.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, tls::TlsClient::close)
     }
 
+    /// Whether the handshake is over, so that bytes can be sent.
     #[getter]
     fn ready(&self, py: Python<'_>) -> PyResult<bool> {
         self.with(py, |client| client.ready())
     }
 
+    /// The protocol that the server chose, if it chose one.
     #[getter]
     fn alpn(&self, py: Python<'_>) -> PyResult<Option<String>> {
         self.with(py, |client| client.alpn().map(field))
     }
 
+    /// The facts about client certificates, as far as they are known.
     #[getter]
     fn evidence(&self, py: Python<'_>) -> PyResult<Evidence> {
         self.with(py, |client| Evidence(client.evidence().clone()))

@@ -15,6 +15,7 @@ use crate::convert::{self, bytes};
 use crate::errors;
 use crate::settings::Settings;
 
+/// An image name, read: Docker's defaults, and the origin of the registry's API.
 #[pyclass(frozen, eq, hash, module = "regauth")]
 #[derive(PartialEq, Eq, Hash)]
 pub struct Reference(pub regauth::Reference);
@@ -29,31 +30,37 @@ impl Reference {
             .map_err(|error| errors::config(py, &error.to_string(), "Name an image such as registry.example/app:1.2."))
     }
 
+    /// Host and port, as the name has it.
     #[getter]
     fn domain(&self) -> &str {
         self.0.domain()
     }
 
+    /// The repository.
     #[getter]
     fn repository(&self) -> &str {
         self.0.repository()
     }
 
+    /// The tag, `latest` where neither tag nor digest is given.
     #[getter]
     fn tag(&self) -> Option<&str> {
         self.0.tag()
     }
 
+    /// The digest, where there is one.
     #[getter]
     fn digest(&self) -> Option<&str> {
         self.0.digest()
     }
 
+    /// The digest, or else the tag: what a manifest is asked for by.
     #[getter]
     fn reference(&self) -> &str {
         self.0.reference()
     }
 
+    /// The origin of the registry's API.
     #[getter]
     fn origin(&self) -> String {
         self.0.origin().to_string()
@@ -68,6 +75,7 @@ impl Reference {
     }
 }
 
+/// One scope, exactly as it goes into a token request.
 #[pyclass(frozen, eq, hash, ord, module = "regauth")]
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(pub regauth::Scope);
@@ -81,16 +89,19 @@ impl Scope {
         scope.ok_or_else(|| errors::config(py, "the scope is empty", "Give a scope such as repository:app:pull."))
     }
 
+    /// `repository:name:actions`.
     #[staticmethod]
     fn repository(name: &str, actions: &str) -> Self {
         Self(regauth::Scope::repository(name, actions))
     }
 
+    /// Type, class and name; `None` where the scope does not parse.
     #[getter]
     fn resource(&self) -> Option<&str> {
         self.0.parts().map(|(resource, _)| resource)
     }
 
+    /// The actions; `None` where the scope does not parse.
     #[getter]
     fn actions(&self) -> Option<Vec<&str>> {
         self.0.parts().map(|(_, actions)| actions.split(',').collect())
@@ -117,24 +128,28 @@ fn to_scopes(given: &Bound<'_, PyAny>) -> PyResult<Vec<regauth::Scope>> {
     given.try_iter()?.map(|one| to_scope(&one?)).collect()
 }
 
+/// The scopes that a request needs, by its method and its path with query; `None` where the path is no registry API.
 #[pyfunction]
 #[pyo3(signature = (method, target, /))]
 pub fn needed_scopes(method: &str, target: &str) -> Option<Vec<Scope>> {
     Some(scope::needed(method, target)?.into_iter().map(Scope).collect())
 }
 
+/// One list out of many, in the order of first mention: actions of one resource are united.
 #[pyfunction]
 #[pyo3(signature = (scopes, /))]
 pub fn merge_scopes(scopes: &Bound<'_, PyAny>) -> PyResult<Vec<Scope>> {
     Ok(scope::merge(&to_scopes(scopes)?).into_iter().map(Scope).collect())
 }
 
+/// Whether a token for `granted` serves `needed`.
 #[pyfunction]
 #[pyo3(signature = (granted, needed, /))]
 pub fn covers(granted: &Bound<'_, PyAny>, needed: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(scope::covers(&to_scopes(granted)?, &to_scopes(needed)?))
 }
 
+/// One challenge of a `WWW-Authenticate` field; scheme and names in lower case.
 #[pyclass(frozen, get_all, module = "regauth")]
 pub struct Challenge {
     scheme: String,
@@ -150,6 +165,7 @@ impl Challenge {
     }
 }
 
+/// Where a field breaks the grammar, and what kind of flaw it is.
 #[pyclass(frozen, get_all, eq, module = "regauth")]
 #[derive(Clone, PartialEq)]
 pub struct Flaw {
@@ -179,6 +195,7 @@ const fn flaw_kind(kind: FlawKind) -> &'static str {
     }
 }
 
+/// All challenges of an answer, in their order; `flaws` is empty where the fields follow the grammar.
 #[pyclass(frozen, sequence, module = "regauth")]
 pub struct Challenges {
     list: Vec<Py<Challenge>>,
@@ -197,6 +214,7 @@ impl Challenges {
         found.ok_or_else(|| PyIndexError::new_err("there are fewer challenges"))
     }
 
+    /// What is wrong with the fields: number of the field, byte offset, kind.
     #[getter]
     fn flaws(&self) -> Vec<Flaw> {
         self.flaws.clone()
@@ -207,6 +225,7 @@ impl Challenges {
     }
 }
 
+/// Reads all `WWW-Authenticate` fields of an answer (RFC 9110 section 11.6.1). A bad field never fails the others.
 #[pyfunction]
 #[pyo3(signature = (fields, /))]
 pub fn parse_challenges(py: Python<'_>, fields: &Bound<'_, PyAny>) -> PyResult<Challenges> {
@@ -231,6 +250,7 @@ pub fn parse_challenges(py: Python<'_>, fields: &Bound<'_, PyAny>) -> PyResult<C
     })
 }
 
+/// The origin of a URL in normal form: scheme, host and port.
 #[pyfunction]
 #[pyo3(signature = (url, /))]
 pub fn origin(py: Python<'_>, url: &str) -> PyResult<String> {
@@ -240,6 +260,7 @@ pub fn origin(py: Python<'_>, url: &str) -> PyResult<String> {
 /// What is wrong, the token, its life in seconds, and the refresh token.
 type TokenAnswer<'py> = (Option<&'static str>, Option<Bound<'py, PyBytes>>, Option<u64>, Option<Bound<'py, PyBytes>>);
 
+/// Reads an answer to a token request: what is wrong, the token, its life in seconds, the refresh token.
 #[pyfunction]
 #[pyo3(signature = (method, status, body, /))]
 pub fn read_token_answer<'py>(method: &str, status: u16, body: &Bound<'py, PyAny>) -> PyResult<TokenAnswer<'py>> {
@@ -259,6 +280,8 @@ pub fn read_token_answer<'py>(method: &str, status: u16, body: &Bound<'py, PyAny
 /// Decision, the origin that lends its identity, credential, bearer, the origin whose headers are sent, reason, line.
 type Decided = (&'static str, Option<String>, bool, bool, Option<String>, String, Option<String>);
 
+/// Asks the hop policy about one request: decision, the origin that lends its identity, whether a credential and a token
+/// may be sent, the origin whose header fields are, the reason, and the line of configuration that would allow it.
 #[pyfunction]
 #[pyo3(signature = (config, registry, hop, target, /, *, chain=None, credentials=true, address=None, registry_address=None))]
 #[allow(clippy::too_many_arguments, reason = "they are Python's keywords")]

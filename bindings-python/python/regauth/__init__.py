@@ -80,12 +80,24 @@ from .errors import (
     TryLater,
 )
 
+ACCEPT = ", ".join(
+    f"application/vnd.{name}+json"
+    for name in (
+        "oci.image.manifest.v1",
+        "oci.image.index.v1",
+        "docker.distribution.manifest.v2",
+        "docker.distribution.manifest.list.v2",
+    )
+)
+"""What to accept where a manifest is asked for: images and indexes, OCI's and Docker's."""
+
 Step = Send | Credentials | Wait | Done
 """What :meth:`Flow.poll` gives."""
 Do = Connect | Write | Read | WantBody | Head | Body | Credentials | Wait | Close | Done
 """What :meth:`Exchange.poll` gives."""
 
 __all__ = [
+    "ACCEPT",
     "Agent",
     "AuthRefused",
     "Body",

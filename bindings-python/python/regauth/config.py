@@ -213,7 +213,7 @@ class Config:
             f"{env['XDG_RUNTIME_DIR']}/containers/auth.json" if env.get("XDG_RUNTIME_DIR") else None,
             str(home / ".config/containers/auth.json"),
         ]
-        containers = [home / ".config/containers/certs.d", "/etc/containers/certs.d"]
+        containers: list[StrPath] = [home / ".config/containers/certs.d", "/etc/containers/certs.d"]
         self._import("regauth", [own], passed_over=True)
         self._import("hosts", ["/etc/containerd/certs.d"], passed_over=True)
         self._import("docker_certs", ["/etc/docker/certs.d"], passed_over=True)

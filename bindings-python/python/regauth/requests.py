@@ -60,7 +60,7 @@ class RegistryAuth(AuthBase):
         call = Call(self, request)
         call.flow = self.agent.request(request.method or "", request.url or "").host_redirects()
         call.put(request)
-        request.register_hook("response", call)
+        request.hooks["response"] = [*request.hooks.get("response", []), call]
         return request
 
     def advance(self, flow: _core.Flow) -> _core.Send | None:
@@ -144,7 +144,7 @@ class Call:
                 self.out = last if response.is_redirect else None
                 return response
             response.close()
-            if isinstance(again._body_position, int):
+            if isinstance(getattr(again, "_body_position", None), int):
                 rewind_body(again)
             history = [*response.history, response]
             response = response.connection.send(again, **options)
