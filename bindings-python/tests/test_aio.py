@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 
 import pulls
 import pytest
@@ -39,7 +40,7 @@ def test_upload_of_every_kind(world_a: World) -> None:
     """Bytes, a stream that can be sent again, one that cannot: the token is there before the first byte of a body."""
     content = bytes(range(256)) * 4096
 
-    async def pieces() -> "regauth.aio.AsyncIterator[bytes]":
+    async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(content), 100_000):
             yield content[start : start + 100_000]
 

@@ -187,7 +187,8 @@ def one_step(running: Running, now: int, step: Case) -> None:
         running.flow.answer(answer["status"], headers, body, url=answer.get("url"), now=now)
         running.poll(now)
     elif "fail" in step:
-        running.flow.failed(FAILURES.get(step["fail"], step["fail"]), now=now)
+        why: str = step["fail"]
+        running.flow.failed(FAILURES.get(why, why), now=now)
         running.poll(now)
     elif "credentials" in step:
         came = running.poll(now)
