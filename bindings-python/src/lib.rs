@@ -14,6 +14,7 @@ mod errors;
 mod evidence;
 mod exchange;
 mod flow;
+mod guard;
 mod identity;
 mod importer;
 mod mint;
@@ -40,6 +41,8 @@ mod _core {
     use crate::exchange::Exchange;
     #[pymodule_export]
     use crate::flow::Flow;
+    #[pymodule_export]
+    use crate::guard::{Guard, Pass, Reply};
     #[pymodule_export]
     use crate::identity::Identity;
     #[pymodule_export]

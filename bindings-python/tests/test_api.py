@@ -240,13 +240,13 @@ def test_secrets_are_in_no_log_and_no_traceback(world_b: World, caplog: pytest.L
     text = io.StringIO()
     made = regauth.Agent(world_b.config().pair(world_b.registry, storage="https://x.example"))
     tokens = []
-    with httpx.Client(auth=regauth.httpx.RegistryAuth(made), transport=regauth.httpx.Transport(made)) as client:
+    with httpx.Client(auth=regauth.httpx.RegistryAuth(made), transport=regauth.httpx.Transport(made), timeout=60) as client:
         assert client.get(world_b.url("manifests/one")).status_code in (200, 404)
         tokens.append((made.authorize("GET", world_b.url("manifests/one")) or "").removeprefix("Bearer "))
     with regauth.requests.use(requests.Session(), regauth.Agent(world_b.config())) as session:
         assert session.get(world_b.url("manifests/one")).status_code in (200, 404)
     denied = regauth.Agent(world_b.config(token_pair=False))
-    with httpx.Client(auth=regauth.httpx.RegistryAuth(denied), transport=regauth.httpx.Transport(denied)) as client:
+    with httpx.Client(auth=regauth.httpx.RegistryAuth(denied), transport=regauth.httpx.Transport(denied), timeout=60) as client:
         try:
             client.get(world_b.url("manifests/one"))
         except regauth.RegauthError:

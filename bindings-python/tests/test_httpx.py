@@ -26,7 +26,7 @@ def pull(client: httpx.Client, world: World) -> None:
 def test_two_pulls_through_every_hop(world: World, follow: bool) -> None:
     agent = regauth.Agent(world.config())
     transport, auth = regauth.httpx.Transport(agent), regauth.httpx.RegistryAuth(agent)
-    with httpx.Client(auth=auth, transport=transport, follow_redirects=follow) as client:
+    with httpx.Client(auth=auth, transport=transport, follow_redirects=follow, timeout=60) as client:
         pull(client, world)
         pull(client, world)
     print("httpx, two pulls,", pulls.check(world, pulls=2))
@@ -37,7 +37,7 @@ def test_two_async_pulls(world: World, follow: bool) -> None:
     async def main() -> None:
         agent = regauth.Agent(world.config())
         transport, auth = regauth.httpx.AsyncTransport(agent), regauth.httpx.RegistryAuth(agent)
-        async with httpx.AsyncClient(auth=auth, transport=transport, follow_redirects=follow) as client:
+        async with httpx.AsyncClient(auth=auth, transport=transport, follow_redirects=follow, timeout=60) as client:
             for _ in range(2):
                 manifest = await client.get(world.url("manifests/one"), headers=pulls.ACCEPT)
                 urls = [world.url(f"blobs/{one['digest']}") for one in pulls.blobs(manifest.content)]
@@ -54,7 +54,7 @@ def test_a_client_with_tls_of_its_own(world_a: World) -> None:
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.load_cert_chain(world_a.pair().cert, world_a.pair().key)
     auth = regauth.httpx.RegistryAuth(regauth.Agent(world_a.config(identity=None)))
-    with httpx.Client(auth=auth, verify=context) as client:
+    with httpx.Client(auth=auth, verify=context, timeout=60) as client:
         pull(client, world_a)
     pulls.check(world_a)
 
@@ -72,7 +72,7 @@ def test_what_went_wrong_is_said(world_b: World) -> None:
     def fails(config: regauth.Config) -> regauth.RegauthError:
         agent = regauth.Agent(config)
         transport, auth = regauth.httpx.Transport(agent), regauth.httpx.RegistryAuth(agent)
-        with httpx.Client(auth=auth, transport=transport) as client, pytest.raises(regauth.RegauthError) as caught:
+        with httpx.Client(auth=auth, transport=transport, timeout=60) as client, pytest.raises(regauth.RegauthError) as caught:
             client.get(world_b.url("manifests/one"), headers=pulls.ACCEPT)
         return caught.value
 

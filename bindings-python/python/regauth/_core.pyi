@@ -48,6 +48,9 @@ __all__ = [
     "Settings",
     "Diagnostic",
     "Imported",
+    "Guard",
+    "Pass",
+    "Reply",
     "import_files",
     "is_helper_name",
     "mint_buildkitd",
@@ -595,6 +598,58 @@ class Imported:
     def diagnostics(self) -> list[Diagnostic]: ...
     def settings(self) -> Settings: ...
     def explain(self, image: Reference, token_hosts: list[str], system: str | None, /) -> tuple[str, str]: ...
+
+@final
+class Guard:
+    def __new__(
+        cls,
+        realm: str,
+        service: str,
+        issuer: str,
+        keys: Sequence[str | bytes],
+        /,
+        *,
+        require_bound: bool = False,
+        max_life: int = 3660,
+        trust_proxy: bool = False,
+        insecure_realm: bool = False,
+    ) -> Self: ...
+    def check(
+        self,
+        method: str,
+        target: str,
+        authorization: Sequence[str],
+        /,
+        *,
+        content_type: str | None = None,
+        peer: bytes | None = None,
+        proxied: bool = False,
+        now: int | None = None,
+    ) -> Pass | Reply | None: ...
+
+@final
+class Pass:
+    @property
+    def subject(self) -> str: ...
+    @property
+    def needed(self) -> list[str]: ...
+    @property
+    def jti(self) -> str | None: ...
+    @property
+    def issued_at(self) -> int | None: ...
+    @property
+    def bound(self) -> bool: ...
+
+@final
+class Reply:
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def why(self) -> str: ...
 
 def import_files(
     sources: list[tuple[str, list[tuple[str, Entry]]]],
