@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
 from collections.abc import AsyncIterator
 
 import pulls
@@ -41,6 +42,7 @@ def test_upload_of_every_kind(world_a: World) -> None:
     content = bytes(range(256)) * 4096
 
     async def pieces() -> AsyncIterator[bytes]:
+        yield b""  # That is not its end.
         for start in range(0, len(content), 100_000):
             yield content[start : start + 100_000]
 
@@ -138,6 +140,44 @@ def test_what_a_server_wants_is_said(world_b: World) -> None:
             return caught.value
 
     assert asyncio.run(closed()).failure == "connect"
+
+
+def test_every_hop_goes_through_the_proxy(world_b: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that resolves names: `registry.example` is nowhere else. The policy allows no literal behind a proxy, so that
+    the token endpoint, which is one here, is refused; the registry's hop has come through."""
+    asked: list[str] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[0])
+        host, port = world_b.about["registry"].split(":")
+        back, forth = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                sink.write(data)
+            sink.close()
+
+        await asyncio.gather(pump(reader, forth), pump(back, writer))
+
+    async def main() -> regauth.RegauthError:
+        async with await asyncio.start_server(serve, sock=listener):
+            origin = f"https://localhost.example:{listener.getsockname()[1]}"
+            config = regauth.Config().ca(world_b.ca).host(origin, identities=[me], skip_verify=True)
+            async with regauth.aio.Session(regauth.Agent(config)) as session:
+                with pytest.raises(regauth.RegauthError) as caught:
+                    await session.get(f"{origin}/v2/demo/app/manifests/one")
+                return caught.value
+
+    me = regauth.load_identity(world_b.pair().cert, world_b.pair().key)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:pw@127.0.0.1:{listener.getsockname()[1]}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    error = asyncio.run(main())
+    assert len(asked) == 1 and asked[0].startswith("CONNECT localhost.example:"), (asked, error)
+    assert isinstance(error, regauth.PolicyDenied) and error.hop == "token", repr(error)
+    assert "pw" not in str(error)
 
 
 def test_signer_keys_are_asked_and_never_loaded(world_a: World) -> None:

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-from . import _core, _look_up
+from . import _core, _look_up, _proxy
 from ._look_up import LookUp
 from ._pool import Lease, Pool
 from .errors import ConfigError, NetworkError, PolicyDenied
@@ -40,8 +40,9 @@ class Session:
     """Requests of one event loop, with the agent's identity and tokens. Close it, or use ``async with``.
 
     ``timeout``: seconds for each read and write, and for a connection to be made. ``limit``: connections to one origin with
-    one identity, beyond which a request waits for one, for ``timeout`` at most. ``look_up``: see :data:`LookUp`; without it
-    only the helpers that the configuration names are asked. ``observe`` is called with each response at its end, however it
+    one identity, beyond which a request waits for one, for ``timeout`` at most. ``trust_env``: proxies are those of
+    ``HTTPS_PROXY`` and ``NO_PROXY``. ``look_up``: see :data:`LookUp`; without it only the helpers that the configuration
+    names are asked. ``observe`` is called with each response at its end, however it
     ended: :attr:`Response.sent`, :attr:`Response.addresses`, :meth:`Response.explain`.
     """
 
@@ -51,10 +52,12 @@ class Session:
         *,
         timeout: float = 30.0,
         limit: int = 16,
+        trust_env: bool = True,
         look_up: LookUp | None = None,
         observe: Callable[[Response], object] | None = None,
     ) -> None:
         self.agent, self.timeout, self._own, self._observe = agent, timeout, look_up, observe
+        self._trust_env = trust_env
         self._pool = Pool(limit, timeout)
         self._closed = False
 
@@ -263,10 +266,16 @@ class Response:
         self._exchange.wrote(count)
 
     async def _connect(self, target: _core.Connect) -> None:
-        self._lease, link, sock = await self._session._pool.take(target.key(), target.pooled)
+        proxy = _proxy.of(target.host, target.https) if self._session._trust_env else None
+        key = target.key(proxy is not None)
+        self._lease, link, sock = await self._session._pool.take(key, target.pooled)
         if link is None or sock is None:
             try:
-                self._socket = await self._dial(target)
+                if proxy is None:
+                    self._socket = await self._dial(target, target.host, target.port)
+                else:
+                    self._exchange.dial(None)
+                    self._socket = await self._dial(target, proxy.host, proxy.port, proxy)
                 return self._exchange.connected()
             except NetworkError as error:
                 self._put(None)
@@ -287,17 +296,20 @@ class Response:
         except OSError:
             self._exchange.failed("reset")
 
-    async def _dial(self, target: _core.Connect) -> socket.socket:
-        """A socket to an address that the policy allows."""
+    async def _dial(
+        self, target: _core.Connect, host: str, port: int, proxy: _proxy.Proxy | None = None
+    ) -> socket.socket:
+        """A socket to an address that the policy allows, or to a proxy, whose own addresses it has no say in."""
         failure, refused = "connect", None
         try:
             async with asyncio.timeout(self._session.timeout):
-                found = await self._loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+                found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise NetworkError("the name does not resolve", failure="connect") from error
         for family, kind, protocol, _, address in found:
             try:
-                self._exchange.dial(str(address[0]).partition("%")[0])
+                if proxy is None:
+                    self._exchange.dial(str(address[0]).partition("%")[0])
             except PolicyDenied as error:
                 refused = error
                 continue
@@ -306,6 +318,8 @@ class Response:
                 sock.setblocking(False)
                 async with asyncio.timeout(self._session.timeout):
                     await self._loop.sock_connect(sock, address)
+                    if proxy is not None:
+                        await proxy.tunnel(sock, target.host, target.port)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.addresses[target.origin] = str(address[0])
                 return sock
@@ -331,9 +345,10 @@ class Response:
         else:
             if again or self._body is None:
                 self._body, self._left = aiter(content() if callable(content) else content), b""
-            if not self._left:
-                self._left = await anext(self._body, b"")
-                if not self._left:
+            while not self._left:
+                try:
+                    self._left = await anext(self._body)
+                except StopAsyncIteration:
                     self._exchange.body(b"", True)
                     return None
             taken = self._exchange.body(self._left, False)

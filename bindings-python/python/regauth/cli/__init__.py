@@ -18,7 +18,7 @@ from .failure import Exit, Failure
 __all__ = ["main"]
 
 EPILOG = """\
-exit codes: 0 done, and nothing is wrong; 1 lint found an error; 2 wrong input; 3 refused by policy before anything was sent;
+from the environment: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR. exit codes: 0 done, and nothing is wrong; 1 lint found an error; 2 wrong input; 3 refused by policy before anything was sent;
 4 refused by registry, token service or storage; 5 no connection, or TLS; 6 files could not be written; 7 content that its
 digest does not match. `regauth doctor` ends with the code of its first failure.
 """
