@@ -6,7 +6,7 @@ IMAGE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python lint vectors fuzz
+.PHONY: help demo test test-python test-wasm lint vectors fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -20,10 +20,17 @@ test: tests/servers/.there ## all tests, real servers included
 	cargo run --quiet --package regauth --example vectors -- tests/vectors/*.jsonl
 	@BUILT=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/deps FAST=1 sh ffi-c/tests/run.sh
 	@sh bindings-python/test.sh
+	@$(MAKE) --no-print-directory test-wasm
 	@SECONDS_EACH=$${SECONDS_EACH:-30} JOBS=2 sh core/fuzz/run.sh
 
 test-python: tests/servers/.there ## the Python module: pytest against real servers, types, doctests; PYTHON=python3.12 for another
 	@sh bindings-python/test.sh
+
+test-wasm: tests/servers/.there ## the core on WebAssembly, and the npm package with everything that it is installed in
+	sh bindings-wasm/core.sh
+	sh bindings-wasm/js/build.sh
+	cargo build --quiet --package regauth-servers --example world
+	cd bindings-wasm/js && npm test
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds, ten minutes without it
 	@SECONDS_EACH=$${SECONDS_EACH:-600} sh core/fuzz/run.sh
