@@ -29,7 +29,7 @@ test-python: tests/servers/.there ## the Python module: pytest against real serv
 test-wasm: tests/servers/.there ## the core on WebAssembly, and the npm package with everything that it is installed in
 	sh bindings-wasm/core.sh
 	sh bindings-wasm/js/build.sh
-	cargo build --quiet --package regauth-servers --example world
+	cargo build --quiet --package regauth-servers --example world --example minted
 	cd bindings-wasm/js && npm test
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds, ten minutes without it

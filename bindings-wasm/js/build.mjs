@@ -9,15 +9,21 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
-const SOURCES = { index: "src/index.ts", config: "src/config-entry.ts", tls: "src/tls-entry.ts", all: "src/all-entry.ts" };
+const SOURCES = {
+  index: "src/index.ts",
+  config: "src/config-entry.ts",
+  tls: "src/tls-entry.ts",
+  all: "src/all-entry.ts",
+  mint: "src/mint-entry.ts",
+};
 const entries = Object.keys(SOURCES);
 
-/** Puts the entry's own glue and module in the place of `#glue` and `#module`. */
+/** Puts the entry's own glue and module in the place of `#glue` (`#mint`, by its types) and `#module`. */
 function wire(name, module) {
   return {
     name: "wire",
     setup(on) {
-      on.onResolve({ filter: /^#glue$/ }, () => ({ path: new URL(`build/glue/${name}_bg.js`, import.meta.url).pathname }));
+      on.onResolve({ filter: /^#(glue|mint)$/ }, () => ({ path: new URL(`build/glue/${name}_bg.js`, import.meta.url).pathname }));
       on.onResolve({ filter: /^#module$/ }, () => ({ path: "module", namespace: "wire" }));
       on.onLoad({ filter: /^module$/, namespace: "wire" }, () => ({ contents: module, resolveDir: "." }));
     },
@@ -39,7 +45,7 @@ async function bundle(name, kind, module, options) {
 
 rmSync("dist", { recursive: true, force: true });
 mkdirSync("dist", { recursive: true });
-// The module with everything has all types.
+// The module with everything has all types but those of `mint`.
 const types = `${readFileSync("build/glue/all.d.ts")}\nexport function __wbg_set_wasm(exports: unknown): void;\n`;
 writeFileSync("build/glue/types.d.ts", types);
 execFileSync("node_modules/.bin/tsc", { stdio: "inherit" });

@@ -17,10 +17,11 @@ export CARGO_INCREMENTAL=0
 
 features() {
 	case $1 in
-	index) echo "" ;;
+	index) echo client ;;
 	config) echo config ;;
 	tls) echo tls ;;
 	all) echo config,tls ;;
+	mint) echo mint ;;
 	*) wasm_fail "unknown entry $1" ;;
 	esac
 }
@@ -31,7 +32,7 @@ cargo build --quiet --locked --manifest-path "$js/glue/Cargo.toml" --target-dir 
 wasm_target wasm32-unknown-unknown
 wasm_clang
 mkdir -p "$glue"
-for entry in ${ENTRIES:-index config tls all}; do
+for entry in ${ENTRIES:-index config tls all mint}; do
 	wasm_say "$entry: compiling"
 	wasm_cargo build --quiet --locked --profile wasm --package regauth-js --features "$(features "$entry")"
 	module=$target/wasm32-unknown-unknown/wasm/regauth_js.wasm

@@ -7,21 +7,31 @@
 #![allow(unreachable_pub, unnameable_types, reason = "JavaScript reaches and names them, by wasm-bindgen")]
 #![allow(clippy::result_large_err, reason = "an error becomes an object of JavaScript right away")]
 
+#[cfg(feature = "client")]
 mod agent;
+#[cfg(feature = "client")]
 mod challenge;
+#[cfg(feature = "client")]
 mod config;
+#[cfg(feature = "client")]
 mod error;
 #[cfg(feature = "tls")]
 mod evidence;
 #[cfg(feature = "tls")]
 mod exchange;
+#[cfg(feature = "client")]
 mod flow;
 #[cfg(feature = "config")]
 mod importer;
+#[cfg(feature = "mint")]
+mod mint;
+#[cfg(feature = "client")]
 mod names;
+#[cfg(feature = "client")]
 mod text;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "client")]
 mod wake;
 
 use wasm_bindgen::prelude::wasm_bindgen;

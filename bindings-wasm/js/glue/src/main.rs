@@ -2,6 +2,8 @@
 //!
 //! Gives `NAME_bg.js` (ECMAScript, loads nothing itself), `NAME_bg.wasm` and `NAME_bg.wasm.d.ts`.
 
+#![allow(clippy::disallowed_methods, reason = "a program")]
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [module, folder, name] = std::env::args()
         .skip(1)
