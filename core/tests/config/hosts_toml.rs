@@ -43,6 +43,12 @@ fn lookup() {
             "registry https://reg.example/v2\n! I:readers-differ",
         ),
         (
+            "1.3 an IPv6 literal without a port loses its last colon",
+            &[&[("[:_1]_/hosts.toml", "skip_verify = true"), ("[::1]/hosts.toml", "ca = \"/pki/ca.crt\"")]],
+            "[::1]/a",
+            "registry https://[::1]/v2 skip\n! I:readers-differ W:shadowed",
+        ),
+        (
             "1.3 the first root with a hit",
             &[&[("reg.example/ca.crt", "{CA}")], &[("reg.example/hosts.toml", "skip_verify = true")]],
             "reg.example/a",

@@ -93,6 +93,45 @@ fn credentials_by_path_of_a_mirror() {
     }
 }
 
+/// 2.1: bytes of zero at the end of a password are none of it.
+#[test]
+fn a_password_is_cut_at_its_zeros() {
+    let mut importer = importer();
+    // a:1 and two zeros.
+    importer.docker_config(&file("config.json", r#"{"auths":{"reg.example":{"auth":"YToxAAA="}}}"#));
+    let agent = Agent::new(importer.finish().into_config().0).unwrap();
+    assert_eq!(user(&agent, "x").as_deref(), Ok("Basic YTox"));
+}
+
+/// 1.1: a token host has a directory of its own, which no reader of the format looks into; with a pair it is used, and
+/// the registry's is not.
+#[test]
+fn the_directory_of_a_token_host() {
+    let mut importer = importer();
+    importer.docker_certs(&crate::world::directory(
+        "certs.d",
+        &[
+            ("reg.example/c.cert", "{CERT}"),
+            ("reg.example/c.key", "{KEY}"),
+            ("auth.example/t.cert", "{CERT2}"),
+            ("auth.example/t.key", "{KEY2}"),
+        ],
+    ));
+    importer.regauth(&file(
+        "regauth.toml",
+        "[[pair]] registry = \"https://reg.example\", token = \"https://auth.example\", identity = true\n",
+    ));
+    let agent = Agent::new(importer.finish().into_config().0).unwrap();
+    let waker = std::task::Waker::noop();
+    let mut flow = agent.request("GET", "https://reg.example/v2/a/manifests/1").unwrap();
+    let Step::Send(out) = flow.poll(NOW, waker) else { panic!("nothing is sent") };
+    assert_eq!(agent.profile(out.tls).unwrap().identity().unwrap(), "certs.d/reg.example/c.cert");
+    let realm = "Bearer realm=\"https://auth.example/token\",service=\"s\"";
+    flow.answer(NOW, Answer::new(401, &[("WWW-Authenticate", realm)]));
+    let Step::Send(out) = flow.poll(NOW, waker) else { panic!("no token request") };
+    assert_eq!(agent.profile(out.tls).unwrap().identity().unwrap(), "certs.d/auth.example/t.cert");
+}
+
 #[test]
 fn broken_credentials_are_not_anonymous() {
     let mut importer = importer();
