@@ -115,6 +115,9 @@ fn todo(error: &Error) -> String {
             format!("If this address is meant, add --{option}-origin {origin} --{option}-local.")
         }
         (ErrorKind::Address(_), None) => "Check what the registry's name resolves to.".into(),
+        (ErrorKind::Identity(_), _) => {
+            "Correct that, or give a certificate and its key with --cert FILE --key FILE.".into()
+        }
         (ErrorKind::TokenRefused { .. }, _) => "Check --user and the password on standard input.".into(),
         (ErrorKind::Refused { .. }, _) => {
             "Check --user, the password, and what the user may do with this repository.".into()
