@@ -187,3 +187,38 @@ for method, target, fields, framing in [
     ("PATCH", "/x", ["Content-Type", "a"], 0), ("GET", "/x", ["Authorization", "x\r\nY: z"], 2), ("POST", "/x", ["Host", "a"], 2),
 ]:
     put("request", FIELD.join(map(text, [method, target, "reg.example:5000"] + fields)) + FIELD + bytes([framing]))
+
+# Handshakes of each kind, with an exchange after it, spoilt and cut in places.
+for kind in range(6):
+    for identity in (0, 8):
+        exchange = bytes([2, 0, 2, 0, 3, 9, 2, 0, 4, 3, 2, 0])
+        for more in [b"", bytes([3, 255, 4, 255, 0, 100, 0, 7, 2, 0]), bytes([4, 2, 5, 128, 2, 0]), bytes([4, 2, 6, 9]),
+                     bytes([8, 0]), bytes([8, 99]), bytes([9, 0]), bytes([7, 7, 21, 3, 3, 0, 2, 1, 0, 2, 0])]:
+            put("tls", bytes([kind | identity]) + exchange + more)
+        for cut in (1, 5, 100, 200):
+            put("tls", bytes([kind | identity]) + bytes([0, cut]) * 12 + exchange)
+            put("tls", bytes([kind | identity, 5, cut]) + exchange)
+put("tls", bytes([0x85]) + bytes.fromhex("160303002a020000260303") + bytes(32) + bytes.fromhex("00130100"))
+put("tls", bytes([0x85]) + bytes.fromhex("15030300020228"))
+
+# Exchanges over plain http: the answers of a flow one after the other, each with a head and a length.
+for path in sorted((here / "../../tests/vectors").glob("flows-*.jsonl")):
+    for case in map(json.loads, filter(str.strip, path.read_text().splitlines())):
+        starts = [step for step in case["steps"] if "start" in step]
+        if len(starts) != 1 or "of" in starts[0]:
+            continue
+        # The same conversation with a registry of plain http.
+        plain = lambda value: json.loads(json.dumps(value).replace("https://reg.example", "http://reg.example"))
+        case, url = plain(case), plain(starts[0]["url"])
+        if not url.startswith("http://reg.example/"):
+            continue
+        data = bytearray(setup("http://reg.example", case["config"]))
+        data[0], data[6] = 0, data[6] | 0x11
+        answers = []
+        for answer in (step["answer"] for step in case["steps"] if "answer" in step):
+            body = text(answer.get("body", ""))
+            lines = [b"HTTP/1.1 %d X" % answer["status"], b"Content-Length: %d" % len(body)]
+            lines += [text(name) + b": " + text(value) for name, value in answer.get("headers", [])]
+            answers.append(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        first = FIELD.join([text(starts[0]["method"]), text(url[len("http://reg.example"):])])
+        put("exchange", bytes(data) + bytes([0x31, 7]) + RECORD.join([first] + answers)[:6000])

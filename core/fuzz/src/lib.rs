@@ -4,6 +4,7 @@
 
 pub mod challenge;
 pub mod decide;
+pub mod exchange;
 pub mod flow;
 pub mod http;
 pub mod import;
@@ -15,6 +16,7 @@ pub mod server_policy;
 pub mod server_request;
 pub mod server_token;
 pub mod setup;
+pub mod tls;
 pub mod token;
 
 /// Separates records.

@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
-use regauth::config::{Config, Host, Mode, Pair, PairKind};
 use regauth::origin::{Class, Origin};
-use regauth::{Credentials, Hop, Identity, Secret};
+use regauth::{Config, Credentials, Hop, Host, Identity, Mode, Pair, PairKind, Secret};
 
 /// The word in every secret of a run. No input holds it, so wherever it turns up, a secret does.
 pub const CANARY: &str = "CaNaRy";
@@ -15,6 +14,11 @@ pub const CANARY: &str = "CaNaRy";
 pub const PASSWORD: &str = "CaNaRy-password";
 /// `u:CaNaRy-password` in base64.
 pub const BASIC: &str = "dTpDYU5hUnktcGFzc3dvcmQ=";
+
+/// Whether a secret of a run is in it: the canary, or the password in base64, wherever that begins.
+pub fn holds_secret(text: &[u8]) -> bool {
+    crate::holds(text, CANARY.as_bytes()) || crate::holds(text, &BASIC.as_bytes()[..BASIC.len() - 3])
+}
 
 /// The origins of a run. Among them are a registry with everything beside it that is not quite it.
 pub const ORIGINS: [&str; 16] = [
