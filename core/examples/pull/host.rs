@@ -140,7 +140,7 @@ impl Host {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut socket: Option<Socket<'_>> = None;
         let mut detail = None;
-        let (begun, mut headed) = (Instant::now(), false);
+        let (begun, mut headed, mut looked) = (Instant::now(), false, false);
         loop {
             let now = now();
             match exchange.poll(now, &waker) {
@@ -169,18 +169,23 @@ impl Host {
                         },
                     }
                 }
+                // What came before a request is written is no answer to it. Looked at once before each write: a connection
+                // that is being left reads no more.
+                Do::Write(_) if !looked && socket.as_ref().is_some_and(|socket| net::arrived(&socket.stream)) => {
+                    looked = true;
+                    read(exchange, &mut socket, now);
+                }
                 Do::Write(bytes) => match stream(&mut socket).and_then(|stream| stream.write(bytes)) {
                     Ok(0) => exchange.failed(now, Lost::Reset),
-                    Ok(n) => exchange.wrote(n),
+                    Ok(n) => {
+                        looked = false;
+                        exchange.wrote(n);
+                    }
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) => exchange.failed(now, net::lost(&error)),
                 },
                 Do::Read if !headed && begun.elapsed() > HEAD_LIMIT => exchange.failed(now, Lost::Timeout),
-                Do::Read => match stream(&mut socket).and_then(|stream| stream.read(exchange.space())) {
-                    Ok(n) => exchange.filled(n),
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) => exchange.failed(now, net::lost(&error)),
-                },
+                Do::Read => read(exchange, &mut socket, now),
                 Do::Head(head) => {
                     headed = true;
                     let length =
@@ -225,6 +230,18 @@ enum Stop {
 
 fn stream<'s>(socket: &'s mut Option<Socket<'_>>) -> std::io::Result<&'s mut TcpStream> {
     socket.as_mut().map(|socket| &mut socket.stream).ok_or_else(|| ErrorKind::NotConnected.into())
+}
+
+fn read(exchange: &mut Exchange, socket: &mut Option<Socket<'_>>, now: Time) {
+    let space = exchange.space();
+    if space.is_empty() {
+        return;
+    }
+    match stream(socket).and_then(|stream| stream.read(space)) {
+        Ok(n) => exchange.filled(n),
+        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        Err(error) => exchange.failed(now, net::lost(&error)),
+    }
 }
 
 fn keep(exchange: &mut Exchange, socket: Option<Socket<'_>>) {

@@ -108,6 +108,14 @@ fn limited(stream: TcpStream, timeout: Duration) -> Result<TcpStream, Error> {
     Ok(stream)
 }
 
+/// Whether something came in, or the end of the stream, that was not read.
+pub(crate) fn arrived(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut first));
+    let blocks = stream.set_nonblocking(false).is_ok();
+    blocks && !peeked.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted))
+}
+
 fn is_timeout(error: &Error) -> bool {
     // A socket's own limit is WouldBlock on Unix, TimedOut elsewhere.
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)

@@ -278,6 +278,11 @@ impl TlsClient {
         self.error.as_ref()
     }
 
+    /// Whether ciphertext waits to be written.
+    pub(crate) fn is_writing(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     fn is_over(&self) -> bool {
         self.error.is_some() || self.closed
     }

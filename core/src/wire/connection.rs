@@ -26,8 +26,8 @@ pub(super) struct Connection {
     blocked: bool,
     /// A byte of this response came.
     heard: bool,
-    /// Bytes were written since this request began.
-    written: bool,
+    /// The request's head was written to its end: only what comes after that can be an answer to it.
+    asked: bool,
     /// A response was read on this connection before.
     used: bool,
     /// Writing failed, or is of no use any more. Reads go on: the reason may still come.
@@ -91,7 +91,7 @@ impl Connection {
             lent: 0,
             blocked: false,
             heard: false,
-            written: false,
+            asked: false,
             used: false,
             deaf: None,
             lost: None,
@@ -112,14 +112,15 @@ impl Connection {
         };
         self.reading = Reading::Head { reader: HeadReader::new(), begun: Vec::new() };
         self.method = method.into();
-        (self.lent, self.blocked, self.heard, self.written) = (0, false, false, false);
+        (self.lent, self.blocked, self.heard, self.asked) = (0, false, false, false);
     }
 
     /// Goes on as far as it can without the host.
     pub(super) fn step(&mut self, now: Time) -> Event {
-        // What comes on a connection that was idle, before anything of the request was written, is no answer to it.
+        // What comes on a connection that was idle, before the server can have read the request's head, is no answer to
+        // it. On a new one it may say why it wants no request at all.
         let waits = matches!(self.reading, Reading::Head { .. });
-        if waits && self.used && !self.written && !self.is_silent(now) {
+        if waits && self.used && !self.asked && !self.is_silent(now) {
             return self.fail(Broken::Transport(Failure::Reset));
         }
         loop {
@@ -215,8 +216,9 @@ impl Connection {
     /// False: so much was not there to be written.
     pub(super) fn wrote(&mut self, n: usize) -> bool {
         self.blocked = false;
-        self.written |= n > 0;
-        self.transport.wrote(n)
+        let was_there = self.transport.wrote(n);
+        self.asked |= n > 0 && self.out.is_empty() && !self.transport.is_writing();
+        was_there
     }
 
     /// Content that was lent is done with. False: so much was not lent.
@@ -239,7 +241,8 @@ impl Connection {
             Upload::Length(left) if last && (content.len() as u64) < left => {
                 return Err("the body is shorter than was announced");
             }
-            Upload::Length(_) | Upload::Chunked if !self.out.is_empty() => 0,
+            // Not behind a head that is not yet written.
+            Upload::Length(_) | Upload::Chunked if !self.out.is_empty() || !self.asked => 0,
             Upload::Length(left) => {
                 let taken = self.transport.send(content);
                 let left = left.saturating_sub(taken as u64);
@@ -312,9 +315,9 @@ impl Connection {
         self.used && !self.heard
     }
 
-    /// Whether the server can have seen something of this request.
-    pub(super) const fn was_written(&self) -> bool {
-        self.written
+    /// Whether the server can have read this request's head, and acted on it.
+    pub(super) const fn was_asked(&self) -> bool {
+        self.asked
     }
 
     /// Whether an earlier request was answered on this connection.

@@ -74,7 +74,9 @@ pub const MAX_DISCARD: usize = 64 * 1024;
 pub enum Do<'a> {
     /// Connect, or take a link out of the pool; then [`Exchange::connected`], or [`Exchange::failed`].
     Connect(Target<'a>),
-    /// Write some of these bytes; then [`Exchange::wrote`], or [`Exchange::failed`].
+    /// Write some of these bytes; then [`Exchange::wrote`], or [`Exchange::failed`]. A host that can tell whether
+    /// something came in reads that first, as with [`Do::Read`]: on a connection that has served a request before, what
+    /// comes before a request is written is no answer to it, and afterwards nobody can know.
     Write(&'a [u8]),
     /// Read into [`Exchange::space`]; then [`Exchange::filled`], or [`Exchange::failed`]. A host that can read while it
     /// writes does the same whenever bytes come.
@@ -285,8 +287,8 @@ impl Exchange {
     /// Answers [`Do::Connect`]: a new connection to what [`Exchange::dial`] allowed last, or a pooled one with its link.
     ///
     /// A link that turns out to be closed before a byte of the answer came is replaced once, where the request can be
-    /// repeated: its method is idempotent (RFC 9110 section 9.2.2), it is a token request, or nothing of it was written
-    /// yet. So a host that can tell reads from a pooled socket what is there before it writes.
+    /// repeated: its method is idempotent (RFC 9110 section 9.2.2), it is a token request, or its head was not yet
+    /// written to its end. So is one on which something comes that no request had asked for: see [`Do::Write`].
     pub fn connected(&mut self, now: Time, link: Option<Link>) {
         let (Stage::Connect, Some(call)) = (&self.stage, &mut self.call) else {
             return self.misuse("connected() without a Connect");

@@ -68,6 +68,14 @@ impl Transport {
         }
     }
 
+    /// Whether bytes wait to be written.
+    pub(super) fn is_writing(&self) -> bool {
+        match self {
+            Self::Tls(tls) => tls.is_writing(),
+            Self::Plain(plain) => !plain.pending().is_empty(),
+        }
+    }
+
     pub(super) fn took(&mut self, n: usize) {
         match self {
             Self::Tls(tls) => tls.took(n),

@@ -6,7 +6,7 @@ use regauth::wire::{Do, Exchange};
 use regauth::{Dial, ErrorKind, Failure, Fault};
 
 use super::socket::{Reply, Request, Then, reply, sized};
-use super::world::{AUTH, NOW, Net, REG, agent, origin, with_identity};
+use super::world::{AUTH, NOW, Net, PLAIN, REG, agent, origin, with_identity};
 
 const URL: &str = "https://reg.example/v2/app/blobs/sha256:0";
 
@@ -113,6 +113,53 @@ fn what_comes_on_an_idle_link_is_no_answer() {
             } else if said == "x" {
                 assert_eq!(outcome.error.unwrap().fault(), Fault::Registry);
             }
+        }
+    }
+}
+
+#[test]
+fn what_comes_while_a_head_is_written_is_no_answer() {
+    // Neither can a server have acted on half a head: the request goes out once more, whatever its method.
+    for url in [URL, "http://plain.example/v2/app/blobs/sha256:0"] {
+        for method in ["GET", "POST"] {
+            for after in [1, 20] {
+                for unasked in [sized(200, "", "evil"), "HTTP/1.1 200 X\r\nContent-Le".into(), "x".into()] {
+                    let mut net = Net::new();
+                    (net.eager, net.pace) = (true, 7);
+                    net.serve(REG, blob);
+                    net.serve(PLAIN, blob);
+                    let agent = agent(|_| {});
+                    net.get(&agent, url).ok(200, "0 by 0");
+                    net.unasked = Some((after, unasked));
+                    net.upload = vec![7; 50];
+                    let mut exchange = Exchange::new(&agent, agent.request(method, url).unwrap());
+                    let length = if method == "POST" { 50 } else { 0 };
+                    exchange.body_len(Some(length));
+                    net.run(&mut exchange).ok(200, &format!("{length} by 1"));
+                    assert_eq!((net.unasked.is_none(), net.connections, net.pooled()), (true, 2, 1));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_behind_an_answer_is_never_the_next_one() {
+    // With the answer or after it, piece by piece or not: the same, for a host that reads before it writes.
+    for unasked in [sized(200, "", "evil"), "HTTP/1.1 200 X\r\nContent-Le".into(), "x".into()] {
+        for pace in [usize::MAX, 100, 7, 1] {
+            let mut net = Net::new();
+            (net.eager, net.pace) = (true, pace);
+            let after = unasked.clone();
+            let challenge = format!("{}{after}", sized(401, "WWW-Authenticate: Bearer realm=\"/token\"\r\n", "no"));
+            net.serve(PLAIN, move |request| match (request.target.split('?').next(), request.field("authorization")) {
+                (Some("/token"), _) => reply(format!("{}{after}", sized(200, "", r#"{"token":"T"}"#))),
+                (_, None) => reply(challenge.clone()),
+                _ => reply(sized(200, "", &format!("blob by {}", request.connection))),
+            });
+            let agent = agent(|_| {});
+            net.get(&agent, "http://plain.example/v2/app/blobs/sha256:0").ok(200, "blob by 2");
+            assert_eq!(net.connections, 3, "{pace}");
         }
     }
 }

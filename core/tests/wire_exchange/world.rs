@@ -189,6 +189,8 @@ pub(crate) struct Net {
     pub(crate) cut: usize,
     /// After so many calls of the host's sockets one fails like this.
     pub(crate) fail: Option<(usize, Failure)>,
+    /// Once so many bytes were written on pooled connections, something comes that nobody asked for.
+    pub(crate) unasked: Option<(usize, String)>,
 }
 
 /// What an exchange came to.
@@ -242,6 +244,7 @@ impl Net {
             greedy: false,
             cut: usize::MAX,
             fail: None,
+            unasked: None,
         }
     }
 
@@ -306,12 +309,13 @@ impl Net {
         let waker = Waker::noop();
         let mut outcome = Outcome { status: None, content: Vec::new(), error: None };
         let mut socket = None::<Socket>;
-        let mut given = 0;
+        let (mut given, mut is_warm) = (0, false);
         for _ in 0..10_000_000 {
             if self.eager
                 && let Some(socket) = &mut socket
                 && (!socket.down.is_empty() || socket.end.is_some())
                 && !socket.over
+                && !exchange.space().is_empty()
             {
                 match socket.read(exchange.space(), self.pace) {
                     Ok(n) => exchange.filled(n),
@@ -342,6 +346,7 @@ impl Net {
                     assert!(socket.is_none(), "one socket at a time");
                     let (name, key) = (target.origin.to_string(), target.key(false));
                     let pooled = self.pool.iter().position(|(other, _, _)| target.pooled && *other == key);
+                    is_warm = pooled.is_some();
                     if let Some(at) = pooled {
                         let (_, link, warm) = self.pool.remove(at);
                         self.log.push(format!("warm {name}"));
@@ -365,6 +370,13 @@ impl Net {
                 Do::Write(bytes) => {
                     let socket = socket.as_mut().unwrap();
                     let bytes = &bytes[..bytes.len().min(self.pace)];
+                    if let Some((after, said)) = self.unasked.as_mut().filter(|_| is_warm) {
+                        *after = after.saturating_sub(bytes.len());
+                        if *after == 0 {
+                            socket.say(said.as_bytes());
+                            self.unasked = None;
+                        }
+                    }
                     match socket.write(bytes) {
                         Ok(()) => {
                             let n = bytes.len();

@@ -270,7 +270,7 @@ impl Exchange {
                         self.stage = Stage::Route;
                         return;
                     }
-                    _ if stale && (call.repeatable || !connection.was_written()) => {
+                    _ if stale && (call.repeatable || !connection.was_asked()) => {
                         call.fresh = true;
                         self.stage = Stage::Route;
                         return;
