@@ -182,6 +182,31 @@ fn a_renewal_before_any_request_has_to_wait() {
 }
 
 #[test]
+fn all_that_are_due_are_given_out_once_and_again_if_dropped() {
+    let agent = warm(300);
+    for name in ["one", "two", "three"] {
+        let url = format!("https://reg.example/v2/{name}/manifests/1");
+        let mut flow = agent.request("GET", &url).unwrap();
+        assert_eq!(hop(&mut flow, NOW), Some(Hop::Token));
+        grant(&mut flow, NOW, name, 300);
+        assert!(agent.authorize(NOW, "GET", &url, &mut Vec::new()));
+    }
+    assert!(agent.authorize(NOW, "GET", MANIFEST, &mut Vec::new()));
+    let at = Time(NOW.0 + 245_000);
+    let renewals = || std::iter::from_fn(|| agent.due(at)).collect::<Vec<_>>();
+    let mut flows = renewals();
+    assert_eq!((flows.len(), renewals().len()), (4, 0));
+    flows.iter_mut().for_each(|flow| assert_eq!(hop(flow, at), Some(Hop::Token)));
+    let dropped = flows.pop();
+    drop(dropped);
+    let later = Time(at.0 + 1000);
+    assert_eq!(std::iter::from_fn(|| agent.due(later)).count(), 1, "the others are under way");
+    for now in [Time(u64::MAX), Time(0)] {
+        assert!(agent.due(now).is_none(), "a token from the future or the past is none");
+    }
+}
+
+#[test]
 fn clocks_may_jump_by_ten_years() {
     const YEARS: u64 = 10 * 365 * 86_400_000;
     for now in [Time(NOW.0 + YEARS), Time(NOW.0 - YEARS)] {

@@ -233,17 +233,17 @@ impl Table {
         self.prune_at = (self.slots.len() * 2).max(64);
     }
 
-    /// A set of scopes that is in use and whose token should be renewed, and the time before which there is none.
-    fn due(&self, now: Time) -> Result<Arc<[Scope]>, Time> {
+    /// Adds the names of slots that are in use and whose token should be renewed; the time before which there are no more.
+    fn due(&self, now: Time, names: &mut Vec<Arc<[Scope]>>) -> Time {
         let mut next = Time(u64::MAX);
-        for slot in self.slots.values() {
+        for (name, slot) in &self.slots {
             match slot.due(now) {
-                Some((at, token)) if at <= now => return Ok(Arc::clone(&token.asked)),
-                Some((at, _)) => next = next.min(at),
+                Some(at) if at <= now => names.push(Arc::clone(name)),
+                Some(at) => next = next.min(at),
                 None => {}
             }
         }
-        Err(next)
+        next
     }
 }
 
@@ -354,6 +354,8 @@ pub(crate) struct Shared {
     /// Realms that do not understand POST.
     pub(crate) no_post: HashSet<Url>,
     next_due: Time,
+    /// What was due when all was looked through: registry, table and slot.
+    renewals: Vec<(Origin, usize, Arc<[Scope]>)>,
 }
 
 impl Shared {
@@ -363,20 +365,32 @@ impl Shared {
 
     /// The next renewal: registry, table and scopes.
     pub(crate) fn due(&mut self, now: Time) -> Option<(Origin, usize, Arc<[Scope]>)> {
+        let found = self.renewal(now);
         // Looked through once a second at the most; a clock that jumped back does not put it off for longer.
-        if now < self.next_due && self.next_due.since(now) <= 1000 {
-            return None;
+        if found.is_some() || (now < self.next_due && self.next_due.since(now) <= 1000) {
+            return found;
         }
-        let mut soonest = Time(u64::MAX);
+        self.next_due = now.plus_seconds(1);
         for registry in self.registries.values() {
             for (place, table) in registry.tables.iter().enumerate() {
-                match table.due(now) {
-                    Ok(scopes) => return Some((registry.origin.clone(), place, scopes)),
-                    Err(at) => soonest = soonest.min(at),
-                }
+                let mut names = Vec::new();
+                self.next_due = self.next_due.min(table.due(now, &mut names));
+                self.renewals.extend(names.into_iter().map(|name| (registry.origin.clone(), place, name)));
             }
         }
-        self.next_due = soonest.min(now.plus_seconds(1));
+        self.renewal(now)
+    }
+
+    /// The next of those that were found due and still are.
+    fn renewal(&mut self, now: Time) -> Option<(Origin, usize, Arc<[Scope]>)> {
+        while let Some((origin, place, name)) = self.renewals.pop() {
+            let table = self.registries.get(origin.text()).and_then(|registry| registry.tables.get(place));
+            let slot = table.and_then(|table| table.slots.get(&name));
+            if let Some(slot) = slot.filter(|slot| slot.due(now).is_some_and(|at| at <= now)) {
+                let asked = slot.token.as_ref().map_or(name, |token| Arc::clone(&token.asked));
+                return Some((origin, place, asked));
+            }
+        }
         None
     }
 }

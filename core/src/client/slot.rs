@@ -168,14 +168,13 @@ impl Slot {
         self.token.replace(Arc::clone(token))
     }
 
-    /// The token, and when it should be renewed, unless somebody does.
-    pub(crate) fn due(&self, now: Time) -> Option<(Time, &Arc<Token>)> {
-        let token = self.token.as_ref()?;
-        let at = token.due(now)?;
+    /// When its token should be renewed, unless somebody does.
+    pub(crate) fn due(&self, now: Time) -> Option<Time> {
+        let at = self.token.as_ref()?.due(now)?;
         match &self.work {
             Some(work) if work.gate.is_held(now) => None,
-            Some(work) => Some((at.max(work.not_before), token)),
-            None => Some((at, token)),
+            Some(work) => Some(at.max(work.not_before)),
+            None => Some(at),
         }
     }
 
