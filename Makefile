@@ -6,7 +6,7 @@ IMAGE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-wasm lint vectors fuzz
+.PHONY: help demo test test-python test-wasm lint vectors fuzz bench miri coverage
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -35,11 +35,22 @@ test-wasm: tests/servers/.there ## the core on WebAssembly, and the npm package 
 fuzz: ## every fuzz target for SECONDS_EACH seconds, ten minutes without it
 	@SECONDS_EACH=$${SECONDS_EACH:-600} sh core/fuzz/run.sh
 
+bench: ## what regauth costs beside its peers, one table; ARGS="answers tls" for these groups only
+	@sh core/benches/run.sh $(ARGS)
+
+miri: ## the core's tests without TLS under Miri, some minutes
+	@sh tests/miri.sh
+
+coverage: ## which share of the core's lines its tests reach, file by file; ARGS=core/src/wire/body.rs for what they do not
+	@sh tests/coverage.sh $(ARGS)
+
 vectors: ## the test vectors alone
 	cargo run --quiet --package regauth --example vectors -- tests/vectors/*.jsonl
 
 lint: .tools/msrv-$(MSRV) ## formatting, lints, documentation, the oldest Rust, the shape of the tree
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path core/benches/Cargo.toml
+	cargo fmt --check --manifest-path core/fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --features $(FEATURES) -- -D warnings
 	cargo clippy --package regauth --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --package regauth --no-deps --features $(FEATURES)
