@@ -60,7 +60,7 @@
 //!
 //! # Features
 //!
-//! `tls` (default): layers b and c. `ring` (default) and `aws-lc-rs`: cryptography for them; with both, ring is used
+//! `tls` (default): layers b and c. `pem` (in it): identities given as PEM, for a TLS stack of the host's own. `ring` (default) and `aws-lc-rs`: cryptography for them; with both, ring is used
 //! unless the caller names one. `config` (default): importers of configuration files. `server`: guard and token issuer.
 //! `mint`: short-lived certificates. A feature adds constructors and never changes behaviour; no process-wide default is
 //! ever installed.

@@ -3072,6 +3072,21 @@ regauth_status regauth_identity_with_signer(const char *label,
                                             regauth_error **error);
 
 /**
+ * An identity whose key the host's own TLS stack holds, which so needs no `sign`: the certificates are there for the
+ * choice (regauth_profile_choose), and `schemes` are the SignatureScheme numbers (RFC 8446 section 4.2.3) that the key can
+ * make, best first. In a handshake of layer b it fails. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error`
+ * may be NULL. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_identity_from_chain(const char *label,
+                                           size_t label_len,
+                                           const char *chain,
+                                           size_t chain_len,
+                                           const uint16_t *schemes,
+                                           size_t schemes_len,
+                                           regauth_identity **out,
+                                           regauth_error **error);
+
+/**
  * A connection to the host and port of `origin`, a URL; its first bytes are there to be written. `skip` identities of the
  * profile are left out: 0, or `next` - 1 of the evidence of an attempt that was rejected. `now` is Unix milliseconds. On
  * REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may be NULL. Errors: NULL, INPUT, and FAILED for a URL,

@@ -80,7 +80,7 @@ pub unsafe extern "C" fn regauth_identity_get(
     })
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 fn more(identity: &Identity, info: &mut regauth_identity_info) {
     info.not_before = identity.not_before().map_or(0, |at| at.0);
     info.not_after = identity.not_after().map_or(0, |at| at.0);
@@ -89,7 +89,7 @@ fn more(identity: &Identity, info: &mut regauth_identity_info) {
     info.key_pem = identity.key_pem().map_or(regauth_bytes::NONE, |key| regauth_bytes::lend(key.expose()));
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "pem"))]
 fn more(_: &Identity, _: &mut regauth_identity_info) {}
 
 /// Counts one more holder and gives the same identity. Any thread.

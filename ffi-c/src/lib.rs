@@ -52,7 +52,7 @@ pub mod importer;
 #[cfg(feature = "config")]
 pub mod helper;
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 pub mod pem;
 
 #[cfg(feature = "tls")]

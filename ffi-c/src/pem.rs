@@ -129,3 +129,44 @@ pub unsafe extern "C" fn regauth_identity_with_signer(
         Ok(())
     })
 }
+
+/// The key of a chain that was given alone.
+struct Elsewhere(Vec<u16>);
+
+impl Signer for Elsewhere {
+    fn schemes(&self) -> &[u16] {
+        &self.0
+    }
+
+    fn sign(&self, _: u16, _: &[u8]) -> Result<Vec<u8>, SignError> {
+        Err(SignError("its key is in another TLS stack".into()))
+    }
+}
+
+/// An identity whose key the host's own TLS stack holds, which so needs no `sign`: the certificates are there for the
+/// choice (regauth_profile_choose), and `schemes` are the SignatureScheme numbers (RFC 8446 section 4.2.3) that the key can
+/// make, best first. In a handshake of layer b it fails. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error`
+/// may be NULL. Errors: NULL, INPUT, FAILED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regauth_identity_from_chain(
+    label: *const c_char,
+    label_len: usize,
+    chain: *const c_char,
+    chain_len: usize,
+    schemes: *const u16,
+    schemes_len: usize,
+    out: *mut *mut regauth_identity,
+    error: *mut *mut regauth_error,
+) -> regauth_status {
+    guard_free(error, || {
+        let out = Out::new(out)?;
+        let schemes = list(schemes, schemes_len)?.to_vec();
+        if schemes.is_empty() {
+            return Err(REGAUTH_INPUT.into());
+        }
+        let chain = bytes(chain.cast(), chain_len)?;
+        let identity = Identity::with_signer(text(label, label_len)?, chain, Arc::new(Elsewhere(schemes)));
+        out.put(regauth_identity::new(identity.map_err(refused)?));
+        Ok(())
+    })
+}

@@ -239,6 +239,9 @@ static void misuse(const pair *ca, const pair *client, const pair *other) {
   IS(regauth_identity_with_signer(N, 0, N, 0, schemes, 1, N, &s, dropped, &identity, N), REGAUTH_NULL);
   IS(regauth_identity_with_signer(N, 0, N, 0, N, 0, sign, &s, dropped, &identity, N), REGAUTH_INPUT);
   IS(regauth_identity_with_signer(N, 0, N, 0, schemes, 1, sign, &s, dropped, &identity, N), REGAUTH_FAILED);
+  IS(regauth_identity_from_chain(N, 0, N, 0, schemes, 1, N, N), REGAUTH_NULL);
+  IS(regauth_identity_from_chain(N, 0, N, 0, N, 0, &identity, N), REGAUTH_INPUT);
+  IS(regauth_identity_from_chain(N, 0, N, 0, schemes, 1, &identity, N), REGAUTH_FAILED);
   CHECK(s.dropped == 4 && identity == N);
   IS(regauth_profile_new(&(regauth_settings){.struct_size = sizeof(regauth_settings), .flags = 8}, (regauth_profile *[]){N}),
      REGAUTH_INPUT);

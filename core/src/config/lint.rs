@@ -10,7 +10,7 @@ use crate::origin::Origin;
 use crate::tls::Identity;
 
 /// What is wrong with a certificate that can be shown all the same: whether it matters is for the server to say.
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 pub(super) fn identity(importer: &mut Importer, identity: &Identity) {
     let at = Place::file(identity.label());
     if let Some(now) = importer.now {
@@ -30,7 +30,7 @@ pub(super) fn identity(importer: &mut Importer, identity: &Identity) {
     }
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "pem"))]
 pub(super) const fn identity(_: &mut Importer, _: &Identity) {}
 
 /// After all sources were read.

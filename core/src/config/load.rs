@@ -342,7 +342,7 @@ const fn encoding(flaw: TextFlaw) -> (Code, &'static str, &'static str) {
 }
 
 /// How many certificates there are; `Err`: the place of one that cannot be read, from 1.
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 fn count_certificates(pem: &[u8]) -> Result<usize, usize> {
     use rustls_pki_types::CertificateDer;
     use rustls_pki_types::pem::PemObject as _;
@@ -357,7 +357,7 @@ fn count_certificates(pem: &[u8]) -> Result<usize, usize> {
     Ok(count)
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "pem"))]
 fn count_certificates(pem: &[u8]) -> Result<usize, usize> {
     const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
     Ok(pem.windows(BEGIN.len()).filter(|window| *window == BEGIN).count())
@@ -366,7 +366,7 @@ fn count_certificates(pem: &[u8]) -> Result<usize, usize> {
 /// Code, whether the key is at fault, what, remedy.
 type Failed = (Code, bool, String, String);
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 fn make_identity(label: &str, chain: &[u8], key: &[u8]) -> Result<Identity, Failed> {
     use crate::tls::IdentityFlaw as F;
     Identity::from_pem(label, chain, key).map_err(|error| {
@@ -385,8 +385,8 @@ fn make_identity(label: &str, chain: &[u8], key: &[u8]) -> Result<Identity, Fail
     })
 }
 
-/// Without TLS of our own only the name and the fingerprint are kept, for the host's TLS.
-#[cfg(not(feature = "tls"))]
+/// Without the feature only the name and the fingerprint are kept, for the host's TLS.
+#[cfg(not(feature = "pem"))]
 fn make_identity(label: &str, chain: &[u8], key: &[u8]) -> Result<Identity, Failed> {
     use base64::Engine as _;
     use sha2::Digest as _;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 use super::x509::{Facts, name_text};
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 use crate::secret::Secret;
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 use crate::time::Time;
 
 /// A client certificate with its key, or the name of one that the host's own TLS stack holds.
@@ -19,12 +19,12 @@ pub struct Identity(Arc<Inner>);
 struct Inner {
     label: String,
     fingerprint: [u8; 32],
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "pem")]
     held: Option<Held>,
 }
 
 /// What is kept of an identity that was given with its certificates.
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 pub(crate) struct Held {
     pub(crate) chain: Vec<Vec<u8>>,
     pub(crate) leaf: Facts,
@@ -33,7 +33,7 @@ pub(crate) struct Held {
     chain_pem: Box<[u8]>,
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 pub(crate) enum Key {
     Pem(Secret),
     Signer(Arc<dyn Signer>),
@@ -46,7 +46,7 @@ impl Identity {
         Self(Arc::new(Inner {
             label: label.into(),
             fingerprint,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "pem")]
             held: None,
         }))
     }
@@ -62,13 +62,14 @@ impl Identity {
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 impl Identity {
     /// An identity from PEM: the chain with the leaf first, and its key as PKCS#8, PKCS#1 or SEC1, not encrypted. Both
     /// may be in one text, which is then given twice.
     ///
     /// # Errors
-    /// Whatever would make the identity useless in a handshake. An expired leaf and one that is not meant for clients
+    /// Whatever would make the identity useless in a handshake; without the feature `tls` not that the key belongs to
+    /// another certificate. An expired leaf and one that is not meant for clients
     /// are no errors: see [`Self::not_after`] and [`Self::allows_client_auth`].
     pub fn from_pem(label: impl Into<String>, chain_pem: &[u8], key_pem: &[u8]) -> Result<Self, IdentityError> {
         let label = label.into();
@@ -163,7 +164,7 @@ impl Identity {
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 impl Held {
     fn new(chain: Chain, pem: &[u8], key: Key) -> Self {
         let issuers = std::iter::once(&chain.leaf).chain(&chain.rest).map(|facts| facts.issuer.clone()).collect();
@@ -175,7 +176,7 @@ impl Held {
 ///
 /// Called synchronously, once in each full handshake and never for a resumed one. Where it may block for long, poll
 /// the connection on a thread that may.
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 pub trait Signer: Send + Sync {
     /// The SignatureScheme numbers (RFC 8446 section 4.2.3) that the key can make, best first.
     fn schemes(&self) -> &[u16];
@@ -188,12 +189,12 @@ pub trait Signer: Send + Sync {
 }
 
 /// Why a [`Signer`] did not sign: one sentence without secrets.
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SignError(pub String);
 
 /// An identity that cannot be used, with the label it was configured under.
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityError {
     /// The name it was configured under: a label or a file.
@@ -203,7 +204,7 @@ pub struct IdentityError {
 }
 
 /// What is wrong with an identity.
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IdentityFlaw {
@@ -228,7 +229,7 @@ pub enum IdentityFlaw {
     NoProvider,
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 impl IdentityError {
     /// One sentence: what is wrong.
     pub fn what(&self) -> String {
@@ -272,24 +273,24 @@ impl IdentityError {
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}. {}", self.what(), self.remedy())
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 impl std::error::Error for IdentityError {}
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 struct Chain {
     der: Vec<Vec<u8>>,
     leaf: Facts,
     rest: Vec<Facts>,
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 fn read_chain(pem: &[u8]) -> Result<Chain, IdentityFlaw> {
     use rustls_pki_types::CertificateDer;
     use rustls_pki_types::pem::PemObject as _;
@@ -306,6 +307,13 @@ fn read_chain(pem: &[u8]) -> Result<Chain, IdentityFlaw> {
     Ok(Chain { der, leaf, rest: facts.collect() })
 }
 
+/// Whether the key belongs to the leaf. Without a TLS of our own that is left to the host's, which has to read the key
+/// anyway.
+#[cfg(all(feature = "pem", not(feature = "tls")))]
+fn check_key(_: &Chain, pem: &[u8]) -> Result<(), IdentityFlaw> {
+    read_key(pem).map(|_| ())
+}
+
 #[cfg(feature = "tls")]
 fn check_key(chain: &Chain, pem: &[u8]) -> Result<(), IdentityFlaw> {
     let spki = super::config::public_key(&read_key(pem)?, chain.leaf.key.text())?;
@@ -318,7 +326,7 @@ fn check_key(chain: &Chain, pem: &[u8]) -> Result<(), IdentityFlaw> {
 }
 
 /// The first key of a PEM text.
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 pub(crate) fn read_key(pem: &[u8]) -> Result<rustls_pki_types::PrivateKeyDer<'static>, IdentityFlaw> {
     use rustls_pki_types::PrivateKeyDer;
     use rustls_pki_types::pem::{Error, PemObject as _};

@@ -17,7 +17,7 @@ pub mod profile;
 mod sessions;
 #[cfg(feature = "tls")]
 mod verify;
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 mod x509;
 
 #[cfg(feature = "tls")]
@@ -26,14 +26,14 @@ pub use client::{Tls, TlsClient};
 pub use error::{ServerFlaw, TlsError};
 pub use evidence::{Evidence, Flaw, Shown, Version};
 pub use identity::Identity;
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 pub use identity::{IdentityError, IdentityFlaw, SignError, Signer};
 pub use profile::{Attempt, Choice, Profile, ProfileId, Provider, Roots, Settings};
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 pub use x509::name_text;
 
 /// Whether these bytes are an X.509 certificate.
-#[cfg(all(feature = "tls", feature = "config"))]
+#[cfg(all(feature = "pem", feature = "config"))]
 pub(crate) fn is_certificate(der: &[u8]) -> bool {
     x509::Facts::read(der).is_some()
 }

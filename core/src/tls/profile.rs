@@ -126,18 +126,18 @@ impl Settings {
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 fn issuer_text(identity: &Identity) -> String {
     identity.issuer_text()
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "pem"))]
 fn issuer_text(_: &Identity) -> String {
     String::new()
 }
 
 /// Why an identity does not fit what the server asked for: one line. One of which only the name is known fits everything.
-#[cfg(feature = "tls")]
+#[cfg(feature = "pem")]
 fn why_not<H: AsRef<[u8]>>(identity: &Identity, hints: &[H], schemes: &[u16]) -> Option<String> {
     if identity.schemes().is_some_and(|own| !own.iter().any(|scheme| schemes.contains(scheme))) {
         return Some(format!("{}: the server takes no signature scheme of its key", identity.label()));
@@ -150,7 +150,7 @@ fn why_not<H: AsRef<[u8]>>(identity: &Identity, hints: &[H], schemes: &[u16]) ->
     Some(format!("{} was issued by {}", identity.label(), identity.issuer_text()))
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "pem"))]
 fn why_not<H: AsRef<[u8]>>(_: &Identity, _: &[H], _: &[u16]) -> Option<String> {
     None
 }

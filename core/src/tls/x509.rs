@@ -54,6 +54,7 @@ impl KeyKind {
         }
     }
 
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only who signs refuses a kind of key"))]
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Rsa => "RSA",
@@ -75,6 +76,7 @@ pub(crate) struct Facts {
     pub(crate) not_after: Time,
     pub(crate) key: KeyKind,
     /// The bits of the public key, without the algorithm: one key can be written under two algorithms.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "compared where keys are read"))]
     pub(crate) public_key: Vec<u8>,
     /// Whether the extended key usage, where there is one, allows client authentication.
     pub(crate) client_auth: bool,
