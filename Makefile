@@ -6,7 +6,7 @@ IMAGE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-wasm lint vectors fuzz bench miri coverage
+.PHONY: help demo test test-python test-wasm test-go lint lint-wasm vectors fuzz bench miri coverage
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -21,6 +21,7 @@ test: tests/servers/.there ## all tests, real servers included
 	@BUILT=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/deps FAST=1 sh ffi-c/tests/run.sh
 	@sh bindings-python/test.sh
 	@$(MAKE) --no-print-directory test-wasm
+	@BUILT=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/deps sh ffi-c/go/test.sh
 	@SECONDS_EACH=$${SECONDS_EACH:-30} JOBS=2 sh core/fuzz/run.sh
 
 test-python: tests/servers/.there ## the Python module: pytest against real servers, types, doctests; PYTHON=python3.12 for another
@@ -31,6 +32,9 @@ test-wasm: tests/servers/.there ## the core on WebAssembly, and the npm package 
 	sh bindings-wasm/js/build.sh
 	cargo build --quiet --package regauth-servers --example world --example minted
 	cd bindings-wasm/js && npm test
+
+test-go: tests/servers/.there ## tests of the Go package, both back ends; SOAK is a number of flows
+	@sh ffi-c/go/test.sh
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds, ten minutes without it
 	@SECONDS_EACH=$${SECONDS_EACH:-600} sh core/fuzz/run.sh
@@ -47,7 +51,7 @@ coverage: ## which share of the core's lines its tests reach, file by file; ARGS
 vectors: ## the test vectors alone
 	cargo run --quiet --package regauth --example vectors -- tests/vectors/*.jsonl
 
-lint: .tools/msrv-$(MSRV) ## formatting, lints, documentation, the oldest Rust, the shape of the tree
+lint: .tools/msrv-$(MSRV) lint-wasm ## formatting, lints, documentation, the oldest Rust, the shape of the tree
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path core/benches/Cargo.toml
 	cargo fmt --check --manifest-path core/fuzz/Cargo.toml
@@ -56,6 +60,16 @@ lint: .tools/msrv-$(MSRV) ## formatting, lints, documentation, the oldest Rust, 
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --package regauth --no-deps --features $(FEATURES)
 	cargo +$(MSRV) check --quiet --package regauth --features $(FEATURES) --target-dir target/msrv
 	sh tests/shape.sh
+
+# Layer a of the C ABI as WebAssembly, which the Go package embeds.
+lint-wasm: ## lints of the C ABI for wasm32-unknown-unknown
+	@if rustup target add wasm32-unknown-unknown >/dev/null 2>&1; then \
+	  for features in "" pem,config; do \
+	    echo "cargo clippy --package regauth-c --target wasm32-unknown-unknown --no-default-features --features '$$features'"; \
+	    cargo clippy --package regauth-c --target wasm32-unknown-unknown --no-default-features --features "$$features" -- \
+	      -D warnings || exit 1; \
+	  done; \
+	else echo "SKIPPED: lint-wasm: there is no Rust for wasm32-unknown-unknown: rustup target add wasm32-unknown-unknown" >&2; fi
 
 # The programs that the tests run against; the script says what it does.
 .PHONY: tests/servers/.there

@@ -302,8 +302,8 @@ func newImage(blobs int) *image {
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
 
-// seed puts an image into a repository, by the door that asks for nothing.
-func (w *world) seed(repository string, i *image) {
+// seed puts an image into a repository, by the door that asks for nothing; into further ones by mounts.
+func (w *world) seed(i *image, repository string, more ...string) {
 	do := func(method, at string, content []byte, kind string, wanted int) *http.Response {
 		request, err := http.NewRequest(method, at, bytes.NewReader(content))
 		must(w.t, err)
@@ -326,6 +326,13 @@ func (w *world) seed(repository string, i *image) {
 		do("PUT", location.String(), content, "application/octet-stream", http.StatusCreated)
 	}
 	do("PUT", base+"/manifests/one", i.manifest, manifestType, http.StatusCreated)
+	for _, other := range more {
+		base := w.direct + "/v2/" + other
+		for digest := range i.blobs {
+			do("POST", base+"/blobs/uploads/?mount="+digest+"&from="+repository, nil, "", http.StatusCreated)
+		}
+		do("PUT", base+"/manifests/one", i.manifest, manifestType, http.StatusCreated)
+	}
 }
 
 // A hop is a line of nginx's log.
