@@ -30,14 +30,16 @@ step "the package on WebAssembly: vectors, soak, an empty project without cgo an
 go vet ./...
 CGO_ENABLED=0 go test ./...
 step "the same under the race detector"
-go test -race -run 'Goroutines|Gives|Closed|Files|Signer' .
+concurrent='Goroutines|Gives|Closed|Errors|Files|Signer'
+go test -race -run "$concurrent" .
 
 step "the static library (${PROFILE:-dev})"
 make -s --no-print-directory -C .. install PREFIX="$work" PROFILE="${PROFILE:-dev}"
-step "the package on cgo, under the race detector"
+step "the package on cgo: vectors, soak; and under the race detector"
 export CGO_CFLAGS="-I$work/include" CGO_LDFLAGS="-L$work/lib"
 go vet -tags regauth_cgo ./...
-go test -tags regauth_cgo -race -skip Empty .
+go test -tags regauth_cgo -skip Empty .
+go test -tags regauth_cgo -race -run "$concurrent" .
 
 step "transport against nginx and distribution, under the race detector"
 cd transport

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	regauth "github.com/regauth/regauth/ffi-c/go"
 )
 
 // get reads the whole of one answer.
@@ -181,5 +185,118 @@ func TestTheIdentityIsShownWhereItBelongs(t *testing.T) {
 				t.Errorf("%d requests at the blob store, %d for a token", storage, tokens)
 			}
 		})
+	}
+}
+
+// The files that people have: the identity is that of certs.d, as on a machine with Docker.
+func TestImportedFilesGiveTheIdentity(t *testing.T) {
+	w, i := newWorld(t, 'A'), newImage(3)
+	w.seed(i, "demo/app")
+	host := filepath.Join(w.dir, "certs.d", fmt.Sprintf("127.0.0.1:%d", w.port))
+	must(t, os.MkdirAll(host, 0o755))
+	for name, content := range map[string][]byte{"ca.crt": w.ca, "client.cert": w.client.pem, "client.key": w.client.keyPEM(t)} {
+		must(t, os.WriteFile(filepath.Join(host, name), content, 0o600))
+	}
+	login := fmt.Sprintf(`{"auths":{"127.0.0.1:%d":{"username":"robot","password":"s3cret"}}}`, w.port)
+	config, said, err := regauth.Importer{Now: time.Now()}.Import(
+		regauth.Source{Format: regauth.DockerCerts, Paths: []string{filepath.Join(w.dir, "certs.d")}},
+		regauth.Source{Format: regauth.DockerConfig, Paths: []string{w.file("config.json", []byte(login))}})
+	must(t, err)
+	defer config.Close()
+	for _, one := range said {
+		if one.Severity == regauth.Severe {
+			t.Error(one)
+		}
+	}
+	agent, err := regauth.NewAgent(config)
+	must(t, err)
+	defer agent.Close()
+	pull(t, &http.Client{Transport: New(agent, Options{})}, w.registry+"/v2/demo/app", i)
+	for _, h := range w.hops() {
+		if h.dn != "CN=buildbot-1" {
+			t.Errorf("no identity in %+v", h)
+		}
+	}
+}
+
+func TestAStreamOfUnknownLengthIsUploaded(t *testing.T) {
+	w := newWorld(t, 'A')
+	client := &http.Client{Transport: New(w.agent(), Options{})}
+	base := w.registry + "/v2/demo/upload"
+	begun, err := client.Post(base+"/blobs/uploads/", "", nil)
+	must(t, err)
+	begun.Body.Close()
+	location, err := begun.Location()
+	must(t, err)
+	w.hops()
+	// 32 MiB that nobody holds in memory, through a pipe that cannot be read twice.
+	const size = 32 << 20
+	from, to := io.Pipe()
+	hash := sha256.New()
+	go func() {
+		block := bytes.Repeat([]byte("stream"), 10_000)
+		for left := size; left > 0; left -= len(block) {
+			block = block[:min(left, len(block))]
+			hash.Write(block)
+			if _, err := to.Write(block); err != nil {
+				return
+			}
+		}
+		to.Close()
+	}()
+	ctx := WithHop(t.Context(), regauth.HopUpload, NamedBy(begun))
+	request, err := http.NewRequestWithContext(ctx, "PATCH", location.String(), from)
+	must(t, err)
+	request.Header.Set("Content-Type", "application/octet-stream")
+	sent, err := client.Do(request)
+	must(t, err)
+	sent.Body.Close()
+	if sent.StatusCode != http.StatusAccepted {
+		t.Fatalf("PATCH: %s", sent.Status)
+	}
+	location, err = sent.Location()
+	must(t, err)
+	location.RawQuery += fmt.Sprintf("&digest=sha256:%x", hash.Sum(nil))
+	request, err = http.NewRequestWithContext(WithHop(t.Context(), regauth.HopUpload, NamedBy(sent)), "PUT", location.String(), nil)
+	must(t, err)
+	done, err := client.Do(request)
+	must(t, err)
+	done.Body.Close()
+	if done.StatusCode != http.StatusCreated {
+		t.Errorf("PUT: %s", done.Status)
+	}
+	expect(t, "upload", w.hops(), counts{2, 0, 0, 1, 1})
+}
+
+// What a registry without our identity says, in the words of the core.
+func TestWithoutAnIdentityTheAnswerSaysWhy(t *testing.T) {
+	w := newWorld(t, 'B')
+	config, err := regauth.NewConfig()
+	must(t, err)
+	defer config.Close()
+	must(t, config.Roots(regauth.RootsPEM, w.ca))
+	must(t, config.Host(w.registry, regauth.Host{Identities: []*regauth.Identity{w.identity}}))
+	must(t, config.Credentials(w.registry, regauth.Credentials{Kind: regauth.Basic, User: "robot", Secret: "s3cret"}))
+	// Not paired: no password leaves for another host.
+	agent, err := regauth.NewAgent(config)
+	must(t, err)
+	defer agent.Close()
+	client := &http.Client{Transport: New(agent, Options{})}
+	_, err = client.Get(w.registry + "/v2/demo/app/manifests/one")
+	var said *regauth.Error
+	if !errors.As(err, &said) || said.Fault != regauth.FaultPolicy || said.Kind != regauth.ErrorAsk || said.Hop != regauth.HopToken ||
+		!strings.Contains(said.Line, w.auth) {
+		t.Errorf("came %+v", err)
+	}
+	// Paired without the identity: nginx refuses the token request over HTTP.
+	must(t, config.Pair(regauth.Pair{Registry: w.registry, Kind: regauth.PairToken, Other: w.auth}))
+	paired, err := regauth.NewAgent(config)
+	must(t, err)
+	defer paired.Close()
+	client = &http.Client{Transport: New(paired, Options{})}
+	_, err = client.Get(w.registry + "/v2/demo/app/manifests/one")
+	if !errors.As(err, &said) || said.Fault != regauth.FaultTokenService || said.HTTPStatus != 400 ||
+		said.Certificates != regauth.CertificateRejectedOverHTTP {
+		t.Errorf("came %+v", err)
 	}
 }

@@ -39,6 +39,7 @@ type world struct {
 	port           int
 	barrier        string
 	ca             []byte
+	client         *authority
 	identity       *regauth.Identity
 	tokens         atomic.Int64
 	registry, auth string
@@ -180,6 +181,7 @@ func newWorld(t testing.TB, scenario byte) *world {
 	ca := certificate(t, nil, "regauth test CA", 0)
 	server := certificate(t, ca, "server", x509.ExtKeyUsageServerAuth)
 	client := certificate(t, ca, "buildbot-1", x509.ExtKeyUsageClientAuth)
+	w.client = client
 	tokens := certificate(t, nil, "tokens", 0)
 	w.ca, w.key, w.chain = ca.pem, tokens.key, []string{base64.StdEncoding.EncodeToString(tokens.cert.Raw)}
 	w.file("ca.crt", ca.pem)
