@@ -29,6 +29,9 @@ import (
 // Backend says what runs the core in this program: "cgo", or "wasm" without the build tag regauth_cgo.
 const Backend = "cgo"
 
+// KeepCompiled does nothing: it is for the back end wasm.
+func KeepCompiled(string) error { return nil }
+
 // library is the static library of ffi-c: `make -C ffi-c install`. CGO_CFLAGS and CGO_LDFLAGS say where it is, if that is no
 // place where the compiler looks by itself.
 type library struct{ frames sync.Pool }

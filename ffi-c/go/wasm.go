@@ -39,10 +39,25 @@ type instance struct {
 	broken bool
 }
 
+// kept is where what the module compiles to is kept; nil: nowhere.
+var kept wazero.CompilationCache
+
+// KeepCompiled keeps what the module compiles to in a directory, for short programs: the first call of a process then takes
+// milliseconds instead of a few hundred. It holds machine code, so that nobody else may be able to write to it. Call it
+// before anything else of this package; the back end cgo has nothing to keep.
+func KeepCompiled(directory string) (err error) {
+	kept, err = wazero.NewCompilationCacheWithDir(directory)
+	return err
+}
+
 func newMachine() (machine, error) {
 	ctx := experimental.WithCompilationWorkers(context.Background(), goruntime.GOMAXPROCS(0))
 	// Without the tables for stack traces of WebAssembly, which nobody would read.
-	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithDebugInfoEnabled(false))
+	settings := wazero.NewRuntimeConfig().WithDebugInfoEnabled(false)
+	if kept != nil {
+		settings = settings.WithCompilationCache(kept)
+	}
+	runtime := wazero.NewRuntimeWithConfig(ctx, settings)
 	compiled, err := runtime.CompileModule(ctx, module)
 	if err != nil {
 		return nil, fmt.Errorf("regauth: the embedded module does not compile: %w", err)

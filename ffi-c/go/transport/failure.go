@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"time"
 
 	regauth "github.com/regauth/regauth/ffi-c/go"
 )
@@ -25,7 +26,11 @@ func failure(ctx context.Context, err error, try *attempt) regauth.Failure {
 	if try.refused != nil {
 		return regauth.FailureAddressRefused
 	}
-	if code := alert(err); code != 0 && (try.evidence == nil || try.evidence.Alert == 0) {
+	code := alert(err)
+	if code == 0 {
+		code = try.used.alert()
+	}
+	if code != 0 && (try.evidence == nil || try.evidence.Alert == 0) {
 		seen := regauth.Evidence{}
 		if try.evidence != nil {
 			seen = *try.evidence
@@ -60,6 +65,18 @@ func seen(err error) regauth.Failure {
 		return regauth.FailureConnect
 	}
 	return regauth.FailureReset
+}
+
+// alert is the one that a connection received which broke before its first answer: HTTP/2 reports only that it could not be
+// established. In TLS 1.3 the handshake is over by then.
+func (c *connection) alert() uint8 {
+	if c == nil || c.over == nil || c.answered.Load() {
+		return 0
+	}
+	// What was received is given at once, and nothing more is read.
+	_ = c.over.SetReadDeadline(time.Unix(1, 0))
+	_, err := c.over.Read(make([]byte, 1))
+	return alert(err)
 }
 
 // alert is the fatal alert that a server sent; 0: none.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	regauth "github.com/regauth/regauth/ffi-c/go"
@@ -149,6 +150,9 @@ type connection struct {
 	net.Conn
 	address  netip.Addr
 	evidence *regauth.Evidence
+	// over is TLS over it, and answered is whether an answer came through it.
+	over     *tls.Conn
+	answered atomic.Bool
 }
 
 // connectionOf finds it under TLS.
@@ -178,7 +182,7 @@ func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := t.options.Resolver.LookupNetIP(ctx, "ip", host)
+	addresses, err := t.options.Lookup(ctx, host)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +231,7 @@ func (t *Transport) dialTLS(ctx context.Context, p *pool, network, address strin
 		return nil, err
 	}
 	evidence.Finished = true
-	under.evidence = p.session(try.origin).seen(evidence)
+	under.over, under.evidence = over, p.session(try.origin).seen(evidence)
 	return over, nil
 }
 

@@ -22,6 +22,8 @@ type attempt struct {
 	mu sync.Mutex
 	// evidence is that of the connection which was used, or of the one which could not be made.
 	evidence *regauth.Evidence
+	// used is the connection.
+	used *connection
 	// refused is whether an address was.
 	refused error
 }
@@ -50,15 +52,39 @@ func (a *attempt) shows(evidence *regauth.Evidence) {
 	a.evidence = evidence
 }
 
+// answered is told of an answer: application data came, so that the identity was accepted.
+func (a *attempt) answered() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.evidence != nil {
+		accepted := *a.evidence
+		accepted.Accepted = true
+		a.evidence = &accepted
+	}
+	if a.used != nil {
+		a.used.answered.Store(true)
+	}
+}
+
+// seen is what there is to know.
+func (a *attempt) seen() *regauth.Evidence {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.evidence
+}
+
 // got is told of the connection before the request is written to it.
 func (a *attempt) got(info httptrace.GotConnInfo) {
 	used := connectionOf(info.Conn)
 	if used == nil {
 		return
 	}
+	a.mu.Lock()
+	a.used = used
 	if used.evidence != nil {
-		a.shows(used.evidence)
+		a.evidence = used.evidence
 	}
+	a.mu.Unlock()
 	// A connection out of the pool was made for another hop, perhaps of another registry. Nothing can be sent through one
 	// that is closed.
 	if used.address.IsValid() && a.dial(used.address) != nil {
@@ -93,9 +119,9 @@ func (t *Transport) send(request *http.Request, flow *regauth.Flow, out *regauth
 			status = response.StatusCode
 		}
 		if pool != nil && repeatable(out, body) {
-			if next, again := pool.profile.Retry(try.evidence, why, status); again {
+			if next, again := pool.profile.Retry(try.seen(), why, status); again {
 				discard(response)
-				if err := flow.Retried(try.evidence, why, status); err != nil {
+				if err := flow.Retried(try.seen(), why, status); err != nil {
 					return nil, err
 				}
 				skip = next
@@ -103,16 +129,16 @@ func (t *Transport) send(request *http.Request, flow *regauth.Flow, out *regauth
 			}
 		}
 		if err != nil {
-			return nil, flow.Failed(t.options.Now(), why, try.evidence)
+			return nil, flow.Failed(t.options.Now(), why, try.seen())
 		}
-		answer := regauth.Answer{Status: status, Headers: headers(response.Header), TLS: try.evidence}
+		answer := regauth.Answer{Status: status, Headers: headers(response.Header), TLS: try.seen()}
 		if out.AnswerAtMost > 0 {
 			if answer.Body, err = read(response, out.AnswerAtMost); err != nil {
 				response.Body.Close()
 				if why = failure(request.Context(), err, try); why == 0 {
 					return nil, err
 				}
-				return nil, flow.Failed(t.options.Now(), why, try.evidence)
+				return nil, flow.Failed(t.options.Now(), why, try.seen())
 			}
 		}
 		if err := flow.Answer(t.options.Now(), answer); err != nil {
@@ -178,11 +204,8 @@ func (t *Transport) once(request *http.Request, target *url.URL, out *regauth.Ou
 	ctx := context.WithValue(request.Context(), attemptKey{}, try)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: try.got})
 	response, err := pool.transport.RoundTrip(sent.WithContext(ctx))
-	if err == nil && try.evidence != nil {
-		// Application data came, so that the identity was accepted.
-		accepted := *try.evidence
-		accepted.Accepted = true
-		try.evidence = &accepted
+	if err == nil {
+		try.answered()
 	}
 	return response, pool, err
 }

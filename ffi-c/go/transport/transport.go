@@ -14,6 +14,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os/exec"
 	"strings"
@@ -32,8 +33,8 @@ type Options struct {
 	Proxy func(*http.Request) (*url.URL, error)
 	// Dialer makes connections, to addresses that the core allowed; nil: one with a limit of 30 s.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
-	// Resolver looks names up; nil: net.DefaultResolver.
-	Resolver *net.Resolver
+	// Lookup gives the addresses of a host; nil: those of net.DefaultResolver.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Configure changes each new http.Transport, such as its limits of connections. Its TLS and dial functions are not for
 	// others to set.
 	Configure func(*http.Transport)
@@ -60,8 +61,10 @@ func New(agent *regauth.Agent, options Options) *Transport {
 	if options.Dialer == nil {
 		options.Dialer = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	}
-	if options.Resolver == nil {
-		options.Resolver = net.DefaultResolver
+	if options.Lookup == nil {
+		options.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
 	}
 	if options.Now == nil {
 		options.Now = time.Now

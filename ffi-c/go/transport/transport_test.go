@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +14,9 @@ import (
 
 	regauth "github.com/regauth/regauth/ffi-c/go"
 )
+
+// quiet is the log of servers whose handshakes are meant to fail.
+var quiet = log.New(io.Discard, "", 0)
 
 func must(t testing.TB, err error) {
 	t.Helper()

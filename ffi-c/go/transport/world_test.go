@@ -70,6 +70,7 @@ func certificate(t testing.TB, by *authority, name string, usage x509.ExtKeyUsag
 	} else {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{usage}
 		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(127, 0, 0, 2), net.IPv4(127, 0, 0, 3)}
+		template.DNSNames = []string{"reg.test", "storage.test", "metadata.test"}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, by.cert, &key.PublicKey, by.key)
 	must(t, err)
