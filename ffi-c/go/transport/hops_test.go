@@ -68,6 +68,12 @@ func (p *place) dialer(ctx context.Context, network, _ string) (net.Conn, error)
 	return new(net.Dialer).DialContext(ctx, network, p.server.Listener.Addr().String())
 }
 
+// looking is a transport with names of its own.
+func looking(lookup func(context.Context, string) ([]netip.Addr, error), t *Transport) *Transport {
+	t.lookup = lookup
+	return t
+}
+
 func (p *place) agent(t testing.TB, hosts map[string]regauth.Host) *regauth.Agent {
 	config, err := regauth.NewConfig()
 	must(t, err)
@@ -112,7 +118,7 @@ func TestAnAddressThatIsRefusedIsNotUsed(t *testing.T) {
 		looked = append(looked, host)
 		return []netip.Addr{addresses[host]}, nil
 	}
-	client := &http.Client{Transport: New(p.agent(t, nil), Options{Dialer: p.dialer, Lookup: lookup})}
+	client := &http.Client{Transport: looking(lookup, New(p.agent(t, nil), Options{Dialer: p.dialer}))}
 
 	_, err := client.Get("https://metadata.test/v2/app/manifests/1")
 	if said := fails(t, err); said.Fault != regauth.FaultPolicy || p.dials.Load() != 0 {
@@ -158,8 +164,8 @@ func TestTheNextIdentityIsTriedAfterARejection(t *testing.T) {
 			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 		}
 		var transcript string
-		options := Options{Dialer: p.dialer, Lookup: lookup, Explain: func(_ *http.Request, text string) { transcript = text }}
-		client := &http.Client{Transport: New(p.agent(t, map[string]regauth.Host{"https://reg.test": host}), options)}
+		options := Options{Dialer: p.dialer, Explain: func(_ *http.Request, text string) { transcript = text }}
+		client := &http.Client{Transport: looking(lookup, New(p.agent(t, map[string]regauth.Host{"https://reg.test": host}), options))}
 		answer, err := client.Get("https://reg.test/v2/app/manifests/1")
 		if err != nil {
 			t.Errorf("%s: %v", tls.VersionName(version), err)
@@ -171,7 +177,7 @@ func TestTheNextIdentityIsTriedAfterARejection(t *testing.T) {
 		}
 		// Without leave the rejection stands.
 		host.TryPairs = false
-		client = &http.Client{Transport: New(p.agent(t, map[string]regauth.Host{"https://reg.test": host}), options)}
+		client = &http.Client{Transport: looking(lookup, New(p.agent(t, map[string]regauth.Host{"https://reg.test": host}), options))}
 		_, err = client.Get("https://reg.test/v2/app/manifests/1")
 		if said := fails(t, err); said.Fault != regauth.FaultNetwork || said.Failure != regauth.FailureCertificateRejected ||
 			said.Certificates != regauth.CertificateRejected || !strings.Contains(said.What, "old") {
@@ -200,7 +206,7 @@ func TestBehindAProxy(t *testing.T) {
 		return nil, errors.New("the proxy looks names up")
 	}
 	host := regauth.Host{Identities: []*regauth.Identity{identity(t, p.ca, "builder")}}
-	transport := New(p.agent(t, map[string]regauth.Host{"https://reg.test": host}), Options{Proxy: http.ProxyURL(at), Lookup: lookup})
+	transport := looking(lookup, New(p.agent(t, map[string]regauth.Host{"https://reg.test": host}), Options{Proxy: http.ProxyURL(at)}))
 	client := &http.Client{Transport: transport}
 	answer, err := client.Get("https://reg.test/v2/app/manifests/1")
 	must(t, err)
@@ -225,7 +231,7 @@ func TestWhoGivesUpHasTheErrorOfItsContext(t *testing.T) {
 	lookup := func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 	}
-	transport := New(p.agent(t, nil), Options{Dialer: p.dialer, Lookup: lookup})
+	transport := looking(lookup, New(p.agent(t, nil), Options{Dialer: p.dialer}))
 	ctx, cancel := context.WithCancel(t.Context())
 	request, err := http.NewRequestWithContext(ctx, "GET", "https://reg.test/v2/app/manifests/1", nil)
 	must(t, err)

@@ -182,7 +182,7 @@ func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := t.options.Lookup(ctx, host)
+	addresses, err := t.lookup(ctx, host)
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,8 @@ type Options struct {
 	Proxy func(*http.Request) (*url.URL, error)
 	// Dialer makes connections, to addresses that the core allowed; nil: one with a limit of 30 s.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
-	// Lookup gives the addresses of a host; nil: those of net.DefaultResolver.
-	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Resolver looks names up; nil: net.DefaultResolver.
+	Resolver *net.Resolver
 	// Configure changes each new http.Transport, such as its limits of connections. Its TLS and dial functions are not for
 	// others to set.
 	Configure func(*http.Transport)
@@ -48,6 +48,7 @@ type Options struct {
 type Transport struct {
 	agent   *regauth.Agent
 	options Options
+	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
 	pools   pools
 	// open are hosts that answered without a token.
 	open sync.Map
@@ -61,15 +62,16 @@ func New(agent *regauth.Agent, options Options) *Transport {
 	if options.Dialer == nil {
 		options.Dialer = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	}
-	if options.Lookup == nil {
-		options.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		}
+	if options.Resolver == nil {
+		options.Resolver = net.DefaultResolver
 	}
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Transport{agent: agent, options: options}
+	lookup := func(ctx context.Context, host string) ([]netip.Addr, error) {
+		return options.Resolver.LookupNetIP(ctx, "ip", host)
+	}
+	return &Transport{agent: agent, options: options, lookup: lookup}
 }
 
 // CloseIdleConnections closes those of all profiles.
