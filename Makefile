@@ -36,6 +36,11 @@ test-wasm: tests/servers/.there ## the core on WebAssembly, and the npm package 
 test-go: tests/servers/.there ## tests of the Go package, both back ends; SOAK is a number of flows
 	@sh ffi-c/go/test.sh
 
+.PHONY: interop
+interop: tests/servers/.there ## BuildKit and other programs that are not ours, as root; built the first time, some minutes
+	@sh tests/interop/install.sh
+	cd tests/interop && CGO_ENABLED=0 GOWORK=off go test -count=1 -v -timeout 20m ./...
+
 fuzz: ## every fuzz target for SECONDS_EACH seconds, ten minutes without it
 	@SECONDS_EACH=$${SECONDS_EACH:-600} sh core/fuzz/run.sh
 
