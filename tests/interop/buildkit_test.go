@@ -1,8 +1,16 @@
 package interop
 
 import (
+	"context"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session"
+	"github.com/tonistiigi/fsutil"
+
+	"github.com/regauth/regauth/ffi-c/go/buildkit"
 )
 
 // Stock buildkitd has the key pair, and stock buildctl asks for the token: without it.
@@ -50,4 +58,71 @@ func TestStockBuildkitWithTLSContext(t *testing.T) {
 			show(t, "stock buildctl with --registry-auth-tlscontext, stock buildkitd", w.records(t))
 		})
 	}
+}
+
+// Stock buildkitd, and a client with our attachable: the tokens are fetched with the identity.
+func TestBuildkitAttachable(t *testing.T) {
+	scenarios(t, func(t *testing.T, w *world) {
+		daemon := newBuildkitd(t, "buildkitd", registryTable(w), nil, "")
+		daemon.wait(t)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		builder, err := client.New(ctx, daemon.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer builder.Close()
+		files, err := fsutil.NewFS(buildContext(t, w))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = builder.Solve(ctx, nil, client.SolveOpt{
+			Frontend:      "dockerfile.v0",
+			FrontendAttrs: map[string]string{"platform": "linux/amd64"},
+			LocalMounts:   map[string]fsutil.FS{"context": files, "dockerfile": files},
+			Session:       []session.Attachable{buildkit.New(through(t, w))},
+			Exports: []client.ExportEntry{{
+				Type:  client.ExporterImage,
+				Attrs: map[string]string{"name": w.Registry + "/" + w.Repository + ":built", "push": "true"},
+			}},
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records := w.records(t)
+		show(t, "a client with our attachable, stock buildkitd", records)
+		wantIdentity(t, "request of the registry", records, registry)
+		wantIdentity(t, "token request", records, token)
+		wantBuilt(t, records)
+	})
+}
+
+// Stock buildctl, and a buildkitd with our resolver linked in: nothing but the registry and its token endpoint sees the
+// identity.
+func TestBuildkitd(t *testing.T) {
+	scenarios(t, func(t *testing.T, w *world) {
+		pairs := write(t, filepath.Join(t.TempDir(), "regauth.toml"), regauthTOML(w))
+		environment := []string{"REGAUTH_CONFIG=" + pairs, "DOCKER_CONFIG=" + w.dockerConfig(t)}
+		daemon := newBuildkitd(t, "buildkitd-regauth", registryTable(w), environment, "")
+		daemon.wait(t)
+		output, err := daemon.build(t, w)
+		if err != nil {
+			t.Fatalf("%v:\n%s", err, output)
+		}
+		records := w.records(t)
+		show(t, "stock buildctl, buildkitd with our resolver", records)
+		judge(t, w, records)
+		wantBuilt(t, records)
+	})
+}
+
+// wantBuilt fails when the image that was built has not come into the registry.
+func wantBuilt(t *testing.T, records []record) {
+	t.Helper()
+	for _, r := range records {
+		if r.Method == "PUT" && strings.HasSuffix(r.Target, "/manifests/built") && r.Status == 201 {
+			return
+		}
+	}
+	t.Error("no image was pushed")
 }

@@ -2,7 +2,7 @@
 # Installs the programs that the tests here run, beside those of tests/servers. Run it as often as you like: what is there
 # is left alone.
 #
-# As root it installs Debian's runc; otherwise it says that it is missing. The Go programs are built as modules into
+# As root it installs Debian packages; otherwise it says which are missing. The Go programs are built as modules into
 # .tools/bin, which git ignores, without cgo as BuildKit's releases are.
 set -eu
 
@@ -19,20 +19,25 @@ fail() {
 
 # runc is in /usr/sbin, which a user's PATH may lack.
 PATH=$PATH:/usr/sbin
-if command -v runc >/dev/null 2>&1; then
-	step "runc: there"
+packages=
+for name in runc patch; do
+	command -v $name >/dev/null 2>&1 || packages="$packages $name"
+done
+if [ -z "$packages" ]; then
+	step "Debian packages: there"
 elif [ "$(id -u)" != 0 ]; then
-	fail "runc is missing. Run as root: apt-get install runc"
+	fail "Debian packages missing. Run as root: apt-get install$packages"
 elif ! command -v apt-get >/dev/null 2>&1; then
-	fail "runc is missing and there is no apt-get here. Install it by the means of this system"
+	fail "programs missing and no apt-get here. Install by the means of this system:$packages"
 else
-	step "runc: installing"
+	step "Debian packages: installing$packages"
 	export DEBIAN_FRONTEND=noninteractive
 	# A list may be old; a fresh machine has none.
 	apt-get update -qq >/dev/null 2>&1 || step "apt-get update failed, going on with the lists that are there"
-	apt-get install -y -qq --no-install-recommends runc >/dev/null 2>&1 ||
-		fail "the installation failed. Try by hand: apt-get install runc"
-	step "runc: installed"
+	# shellcheck disable=SC2086
+	apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 ||
+		fail "the installation failed. Try by hand: apt-get install$packages"
+	step "Debian packages: installed"
 fi
 
 command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
@@ -67,3 +72,15 @@ stock buildkitd github.com/moby/buildkit/cmd/buildkitd "two to four minutes"
 stock buildctl github.com/moby/buildkit/cmd/buildctl "half a minute"
 stock crane github.com/google/go-containerregistry/cmd/crane "half a minute"
 stock oras oras.land/oras/cmd/oras "half a minute"
+
+# buildkitd with our resolver: its command's sources with a patch. Go builds what has changed and nothing else.
+step "buildkitd with our resolver: building, half a minute"
+source=$(go list -m -f '{{.Dir}}' github.com/moby/buildkit)/cmd/buildkitd
+rm -rf buildkitd
+cp -R "$source" buildkitd
+chmod -R u+w buildkitd
+rm -f buildkitd/*_test.go
+patch --silent -p1 -d buildkitd <buildkitd.patch ||
+	fail "buildkitd.patch does not fit BuildKit $(go list -m -f '{{.Version}}' github.com/moby/buildkit)"
+build buildkitd-regauth ./buildkitd
+step "buildkitd with our resolver: built"
