@@ -39,6 +39,7 @@ test-go: tests/servers/.there ## tests of the Go package, both back ends; SOAK i
 .PHONY: interop
 interop: tests/servers/.there ## BuildKit and other programs that are not ours, as root; built the first time, some minutes
 	@sh tests/interop/install.sh
+	@sh bindings-wasm/js/build.sh
 	cd tests/interop && CGO_ENABLED=0 GOWORK=off go test -count=1 -v -timeout 20m . $(foreach module,containerd ggcr buildkit,github.com/regauth/regauth/ffi-c/go/$(module))
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds, ten minutes without it

@@ -6,17 +6,44 @@ import (
 	"encoding/pem"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
-// minted returns a directory of what the example `mint` writes for 127.0.0.1.
-func minted(t *testing.T) string {
+// A mint writes the certificates of a buildkitd on 127.0.0.1 and of its clients.
+type mint func(t *testing.T, directory string) (output string, err error)
+
+// mints are the programs of this repository that do so.
+var mints = map[string]mint{
+	"the example": func(t *testing.T, directory string) (string, error) {
+		return run(t, nil, example(t, "mint"), "buildkitd", "--ip", "127.0.0.1", "--ttl", "1h", "-o", directory)
+	},
+	"the npm package's example": func(t *testing.T, directory string) (string, error) {
+		const js = "../../bindings-wasm/js"
+		if _, err := os.Stat(js + "/dist/mint.mjs"); err != nil {
+			missing(t, "the npm package is not built: run bindings-wasm/js/build.sh")
+		}
+		script, err := os.Open(js + "/examples/mint.ts")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer script.Close()
+		// It has no types that would have to be taken out. From standard input, its imports are looked up from there.
+		command := exec.Command(program(t, "node"), "--input-type=module", "-", directory, "127.0.0.1")
+		command.Dir, command.Stdin = js, script
+		output, err := command.CombinedOutput()
+		return string(output), err
+	},
+}
+
+// minted returns a directory of what a mint has written.
+func minted(t *testing.T, by mint) string {
 	t.Helper()
 	directory := filepath.Join(t.TempDir(), "minted")
-	if output, err := run(t, nil, example(t, "mint"), "buildkitd", "--ip", "127.0.0.1", "--ttl", "1h", "-o", directory); err != nil {
+	if output, err := by(t, directory); err != nil {
 		t.Fatalf("mint: %v: %s", err, output)
 	}
 	return directory
@@ -24,7 +51,13 @@ func minted(t *testing.T) string {
 
 // A buildkitd on TCP lets in who has a client's certificate of its CA, and nobody else.
 func TestMintedBuildkitd(t *testing.T) {
-	files := minted(t)
+	for name, by := range mints {
+		t.Run(name, func(t *testing.T) { mintedBuildkitd(t, by) })
+	}
+}
+
+func mintedBuildkitd(t *testing.T, by mint) {
+	files := minted(t, by)
 	file := func(name string) string { return filepath.Join(files, name) }
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -37,7 +70,7 @@ func TestMintedBuildkitd(t *testing.T) {
 	daemon.flags = []string{"--tlscacert", file("ca.pem"), "--tlscert", file("client.pem"), "--tlskey", file("client.key")}
 	daemon.wait(t)
 
-	other := minted(t)
+	other := minted(t, by)
 	for _, trial := range []struct {
 		what      string
 		directory string
@@ -109,7 +142,13 @@ func pool(t *testing.T, file string) *x509.CertPool {
 
 // What reads certificates by the letter accepts those that are minted, each for what it is for and for nothing else.
 func TestMintedChain(t *testing.T) {
-	files := minted(t)
+	for name, by := range mints {
+		t.Run(name, func(t *testing.T) { mintedChain(t, by) })
+	}
+}
+
+func mintedChain(t *testing.T, by mint) {
+	files := minted(t, by)
 	parse := func(name string) *x509.Certificate {
 		text, err := os.ReadFile(filepath.Join(files, name+".pem"))
 		if err != nil {
