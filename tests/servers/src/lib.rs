@@ -30,7 +30,7 @@ pub use log::Record;
 pub use pki::{Pair, Pki, entropy, now};
 pub use process::{Process, Program, TempDir, example, free_port, have};
 pub use registry::{Kind, Registry};
-pub use token::{Counts, TokenService};
+pub use token::{Counts, Manner, TokenService};
 pub use world::{Scenario, World};
 
 /// The only user of the token service.

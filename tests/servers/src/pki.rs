@@ -74,6 +74,12 @@ impl Pki {
         })
     }
 
+    /// Puts the certificate of another signing key in the place of `tokens` and `tokens_der`.
+    pub(crate) fn trust(&mut self, signing: &SigningKey) -> Result<()> {
+        self.tokens_der = mint(token_certificate(signing, "regauth test tokens", now(), HOUR, &entropy()?))?;
+        fs::write(&self.tokens, certificate_pem(&self.tokens_der))
+    }
+
     /// A client's certificate of the CA, PEM, for a key of which only the public half (SubjectPublicKeyInfo, DER) is
     /// here.
     pub fn client_for(&self, key: &[u8], label: &str) -> Result<String> {

@@ -137,6 +137,12 @@ impl Process {
         self.child.id()
     }
 
+    /// Ends it now.
+    pub fn end(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+
     fn wait_for(&mut self, port: SocketAddr) -> Result<()> {
         // 20 s: cold start of a Go program on a machine that also compiles.
         for _ in 0..800 {
@@ -161,8 +167,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
+        self.end();
     }
 }
 

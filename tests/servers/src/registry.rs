@@ -65,6 +65,13 @@ impl Registry {
         Self::start(kind, directory, "storage", "")
     }
 
+    /// Ends it and starts it again as it was: it reads its files anew.
+    pub(crate) fn restart(&mut self, kind: Kind, directory: &TempDir) -> Result<()> {
+        self.process.end();
+        self.process = run(kind, directory, "registry", self.address)?;
+        Ok(())
+    }
+
     fn start(kind: Kind, directory: &TempDir, name: &str, auth: &str) -> Result<Self> {
         let mut tries = 0;
         loop {
@@ -72,10 +79,7 @@ impl Registry {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let config = directory.join(&format!("{name}.yml"));
             fs::write(&config, configuration(address, &directory.join("data"), auth))?;
-            let mut command = kind.program().command()?;
-            // Without this, v3 sends traces to a collector that is not there.
-            command.arg("serve").arg(config).env("OTEL_TRACES_EXPORTER", "none");
-            match Process::start(command, &directory.join(&format!("{name}.log")), &[address]) {
+            match run(kind, directory, name, address) {
                 Ok(process) => return Ok(Self { address, process }),
                 // Somebody else took the port.
                 Err(_) if tries < 2 => tries += 1,
@@ -83,6 +87,13 @@ impl Registry {
             }
         }
     }
+}
+
+fn run(kind: Kind, directory: &TempDir, name: &str, address: SocketAddr) -> Result<Process> {
+    let mut command = kind.program().command()?;
+    // Without this, v3 sends traces to a collector that is not there.
+    command.arg("serve").arg(directory.join(&format!("{name}.yml"))).env("OTEL_TRACES_EXPORTER", "none");
+    Process::start(command, &directory.join(&format!("{name}.log")), &[address])
 }
 
 fn configuration(address: SocketAddr, data: &Path, auth: &str) -> String {

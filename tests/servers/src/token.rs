@@ -1,9 +1,9 @@
 //! A token service: Basic on `GET`, forms on `POST`, answers signed by the core's own `server/jws`.
 
-use std::io::{Result, Write as _};
+use std::io::{Read as _, Result, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -30,6 +30,30 @@ pub struct Counts {
     pub refused: usize,
 }
 
+/// How the token service behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// It wants the password, or the refresh token.
+    #[default]
+    Password,
+    /// It gives a token to whoever reaches it: nginx has checked the certificate.
+    Certificate,
+    /// The same, this many milliseconds later.
+    Slow(u64),
+    /// It never answers.
+    Hang,
+    /// It closes the connection without an answer.
+    Close,
+    /// It breaks off in the middle of the body.
+    BreakOff,
+    /// Its answer is 33 MiB long.
+    Huge,
+    /// As `Certificate`, with header fields that are not UTF-8.
+    Binary,
+    /// It refuses everybody with 403.
+    Refuse,
+}
+
 /// A running token service: plain http on a free port of 127.0.0.1. Dropping it ends its threads.
 #[derive(Debug)]
 pub struct TokenService {
@@ -41,9 +65,9 @@ pub struct TokenService {
 
 #[derive(Debug)]
 struct State {
-    key: Arc<SigningKey>,
-    reference: KeyRef,
+    signer: Mutex<(Arc<SigningKey>, KeyRef)>,
     ttl: u64,
+    manner: Mutex<Manner>,
     stop: AtomicBool,
     open: AtomicUsize,
     requests: AtomicUsize,
@@ -57,9 +81,9 @@ impl TokenService {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
-            key,
-            reference,
+            signer: Mutex::new((key, reference)),
             ttl,
+            manner: Mutex::default(),
             stop: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
@@ -69,6 +93,16 @@ impl TokenService {
         let shared = Arc::clone(&state);
         let thread = thread::spawn(move || accept(&listener, &shared));
         Ok(Self { address, state, thread: Some(thread) })
+    }
+
+    /// Changes how it behaves from the next request on.
+    pub fn behave(&self, manner: Manner) {
+        *self.state.manner.lock().unwrap_or_else(PoisonError::into_inner) = manner;
+    }
+
+    /// Signs with another key from the next token on.
+    pub fn sign_with(&self, key: Arc<SigningKey>, reference: KeyRef) {
+        *self.state.signer.lock().unwrap_or_else(PoisonError::into_inner) = (key, reference);
     }
 
     /// What was asked so far.
@@ -113,8 +147,31 @@ fn accept(listener: &TcpListener, state: &Arc<State>) {
 fn serve(mut stream: TcpStream, state: &State) -> Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let request = Message::read(&stream, false)?;
-    let reply = answer(&request, state)?;
     state.requests.fetch_add(1, Ordering::SeqCst);
+    let manner = *state.manner.lock().unwrap_or_else(PoisonError::into_inner);
+    match manner {
+        Manner::Slow(milliseconds) => thread::sleep(Duration::from_millis(milliseconds)),
+        Manner::Hang => {
+            // Until the other side has had enough, or the test is over.
+            while !state.stop.load(Ordering::SeqCst) && !matches!(stream.read(&mut [0; 64]), Ok(0)) {}
+            return Ok(());
+        }
+        Manner::Close => return Ok(()),
+        Manner::BreakOff => {
+            return write!(stream, "HTTP/1.1 200 X\r\nContent-Length: 1000\r\n\r\n{{\"token\": \"abc");
+        }
+        Manner::Huge => {
+            let length = 33 << 20;
+            write!(stream, "HTTP/1.1 200 X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
+            return stream.write_all(&vec![b' '; length]);
+        }
+        _ => {}
+    }
+    let reply = if manner == Manner::Refuse {
+        (403, json!({"error": "access_denied"}).to_string())
+    } else {
+        answer(&request, state, manner != Manner::Password)?
+    };
     if request.first.starts_with("POST ") {
         state.posts.fetch_add(1, Ordering::SeqCst);
     }
@@ -124,15 +181,15 @@ fn serve(mut stream: TcpStream, state: &State) -> Result<()> {
     let (status, body) = reply;
     let challenge = if status == 401 { "WWW-Authenticate: Basic realm=\"tokens\"\r\n" } else { "" };
     let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n{challenge}\
-         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
+    write!(stream, "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n")?;
+    if manner == Manner::Binary {
+        stream.write_all(b"X-Binary: \xff\xfe\r\nRetry-After: \xff\r\nLocation: \xff\r\n")?;
+    }
+    write!(stream, "{challenge}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
 }
 
 /// Status and body.
-fn answer(request: &Message, state: &State) -> Result<(u16, String)> {
+fn answer(request: &Message, state: &State, anyone: bool) -> Result<(u16, String)> {
     let mut words = request.first.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -154,7 +211,7 @@ fn answer(request: &Message, state: &State) -> Result<(u16, String)> {
     if get("service") != SERVICE {
         return error(400, "invalid_request");
     }
-    if !known {
+    if !known && !anyone {
         return error(401, if post { "invalid_grant" } else { "invalid_client" });
     }
     let scopes: Vec<_> = parameters
@@ -164,7 +221,8 @@ fn answer(request: &Message, state: &State) -> Result<(u16, String)> {
         .filter_map(access)
         .collect();
     let said = scopes.iter().map(|a| format!("{}:{}:{}", a.kind, a.name, a.actions.join(","))).collect::<Vec<_>>();
-    let token = token(&state.key, &state.reference, scopes, state.ttl)?;
+    let (key, reference) = state.signer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let token = token(&key, &reference, scopes, state.ttl)?;
     let mut reply = json!({"token": token, "access_token": token, "expires_in": state.ttl});
     if let (true, Some(object)) = (post, reply.as_object_mut()) {
         object.insert("scope".into(), said.join(" ").into());

@@ -15,7 +15,7 @@ use crate::nginx::{self, Host};
 use crate::pki::{Pki, entropy};
 use crate::process::{Process, TempDir, free_port};
 use crate::registry::{Kind, Registry, token};
-use crate::token::{Counts, TokenService};
+use crate::token::{Counts, Manner, TokenService};
 
 /// Where token service and blobs are. The registry is 127.0.0.1 and requires a client certificate in all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct World {
     // Dropped in this order: who uses another one ends before it, and the directory goes last.
     _nginx: Process,
     tokens: TokenService,
-    _registry: Registry,
+    registry: Registry,
     _storage: Option<Registry>,
     directory: TempDir,
 }
@@ -108,7 +108,7 @@ impl World {
             barrier,
             tokens,
             _nginx: nginx,
-            _registry: registry,
+            registry,
             _storage: storage,
             directory,
         })
@@ -135,6 +135,19 @@ impl World {
     /// The temporary directory: for files of the test, with the logs of all programs.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Changes how the token service behaves.
+    pub fn behave(&self, manner: Manner) {
+        self.tokens.behave(manner);
+    }
+
+    /// Revokes all tokens: the registry trusts another key from now on, with which the token service signs.
+    pub fn revoke(&mut self) -> Result<()> {
+        self.signing = Arc::new(SigningKey::generate(&entropy()?).map_err(Error::other)?);
+        self.pki.trust(&self.signing)?;
+        self.tokens.sign_with(Arc::clone(&self.signing), KeyRef::X5c(vec![self.pki.tokens_der.clone()]));
+        self.registry.restart(self.kind, &self.directory)
     }
 
     /// What the token service was asked so far.

@@ -1,0 +1,194 @@
+//! The configuration of the plugin: JSON.
+
+use std::collections::BTreeMap;
+
+use regauth::{Agent, Config, Credentials, Host, Origin, Pair, PairKind};
+use serde::Deserialize;
+
+/// Where in the proxy the plugin stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Placement {
+    /// In the upstream filters of the router: a challenge is answered by the router's next attempt.
+    #[default]
+    Upstream,
+    /// Before the router, where nothing can be sent again: the token is there before the request goes on.
+    Downstream,
+}
+
+/// What happens with an `Authorization` of the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Authorization {
+    /// It is removed: the proxy's identity and credentials are the only ones.
+    #[default]
+    Strip,
+    /// The request is the client's own affair, and its answer too.
+    Pass,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    placement: Placement,
+    #[serde(default)]
+    authorization: Authorization,
+    registries: BTreeMap<String, Entry>,
+    #[serde(default = "retries")]
+    retries: u32,
+    #[serde(default = "timeout")]
+    timeout_ms: u32,
+    #[serde(default = "wait")]
+    wait_ms: u32,
+}
+
+const fn retries() -> u32 {
+    3
+}
+
+const fn timeout() -> u32 {
+    5_000
+}
+
+const fn wait() -> u32 {
+    15_000
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    cluster: String,
+    #[serde(default)]
+    realms: BTreeMap<String, String>,
+    #[serde(default)]
+    hosts: Vec<String>,
+    user: Option<String>,
+    password: Option<String>,
+}
+
+/// One registry.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) origin: Origin,
+    /// The origin as text: what a path is appended to.
+    pub(crate) base: String,
+    /// Authorities that mean this registry, in lower case.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) cluster: String,
+    /// Token endpoints that its challenges may name, and the cluster of each.
+    pub(crate) realms: Vec<(Origin, String)>,
+    /// Tokens and the challenge of this registry, and of no other.
+    pub(crate) agent: Agent,
+    config: Config,
+    answers: u32,
+}
+
+/// So many token answers, and what was learnt is learnt anew: names of repositories are the clients' to choose, and the
+/// memory of a virtual machine never shrinks.
+const MAX_ANSWERS: u32 = 4096;
+
+impl Registry {
+    /// A token answer came.
+    pub(crate) fn count(&mut self) {
+        self.answers += 1;
+        if self.answers >= MAX_ANSWERS {
+            self.forget();
+        }
+    }
+
+    /// Forgets all tokens and the challenge. Flows that are under way keep theirs.
+    pub(crate) fn forget(&mut self) {
+        if let Ok(agent) = Agent::new(self.config.clone()) {
+            (self.agent, self.answers) = (agent, 0);
+        }
+    }
+
+    /// Whether the authority of a request or a `Location` means this registry.
+    pub(crate) fn is_at(&self, authority: &[u8]) -> bool {
+        self.hosts.iter().any(|host| authority.eq_ignore_ascii_case(host.as_bytes()))
+    }
+}
+
+/// The configuration, checked.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) placement: Placement,
+    pub(crate) authorization: Authorization,
+    pub(crate) registries: Vec<Registry>,
+    /// Attempts after the first, as the route's `num_retries` says.
+    pub(crate) retries: u32,
+    /// Milliseconds for one request of the plugin's own.
+    pub(crate) timeout: u32,
+    /// Milliseconds that a request waits for its token.
+    pub(crate) wait: u32,
+}
+
+impl Settings {
+    /// Reads the configuration; the error says what is wrong with it.
+    pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
+        let file: File = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        if file.registries.is_empty() {
+            return Err("registries: none is named".into());
+        }
+        if !(1..=60_000).contains(&file.timeout_ms) || !(1..=600_000).contains(&file.wait_ms) {
+            return Err("timeout_ms is 1 to 60000, wait_ms 1 to 600000".into());
+        }
+        Ok(Self {
+            placement: file.placement,
+            authorization: file.authorization,
+            registries: file
+                .registries
+                .into_iter()
+                .map(|(url, entry)| registry(&url, entry))
+                .collect::<Result<_, _>>()?,
+            retries: file.retries,
+            timeout: file.timeout_ms,
+            wait: file.wait_ms,
+        })
+    }
+
+    /// The registry that a request with this authority is for.
+    pub(crate) fn registry(&self, authority: &[u8]) -> Option<(usize, &Registry)> {
+        self.registries.iter().enumerate().find(|(_, registry)| registry.is_at(authority))
+    }
+}
+
+fn origin(url: &str) -> Result<Origin, String> {
+    Origin::parse(url).map_err(|flaw| format!("{url:?}: {flaw}"))
+}
+
+fn registry(url: &str, entry: Entry) -> Result<Registry, String> {
+    let at = origin(url)?;
+    if entry.cluster.is_empty() || entry.realms.values().any(String::is_empty) {
+        return Err(format!("{url:?}: a cluster has no name"));
+    }
+    let mut config = Config::default();
+    config.host(at.clone(), Host::default());
+    let realms = entry
+        .realms
+        .into_iter()
+        .map(|(realm, cluster)| {
+            let realm = origin(&realm)?;
+            if realm != at {
+                // Who may show which certificate there is said by the cluster.
+                config.pair(Pair::new(at.clone(), PairKind::Token, realm.clone()));
+            }
+            Ok((realm, cluster))
+        })
+        .collect::<Result<_, String>>()?;
+    match (entry.user, entry.password) {
+        (Some(user), Some(password)) => {
+            config.credentials(at.clone(), Credentials::Basic { user, password: password.into() });
+        }
+        (None, None) => {}
+        _ => return Err(format!("{url:?}: user and password go together")),
+    }
+    let mut hosts: Vec<String> = entry.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+    let literal = if at.host().contains(':') { format!("[{}]", at.host()) } else { at.host().to_string() };
+    hosts.extend([at.authority(), format!("{literal}:{}", at.port())]);
+    hosts.dedup();
+    let agent = Agent::new(config.clone()).map_err(|error| error.to_string())?;
+    let base = at.to_string();
+    Ok(Registry { base, origin: at, hosts, cluster: entry.cluster, realms, agent, config, answers: 0 })
+}
