@@ -25,13 +25,15 @@ pub struct Setup {
     pub downstream: bool,
     /// Worker threads.
     pub workers: usize,
+    /// Another module.
+    pub module: Option<PathBuf>,
     /// Changes of the text, from and to.
     pub edits: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { plugin: "", downstream: false, workers: 4, edits: Vec::new() }
+        Self { plugin: "", downstream: false, workers: 4, module: None, edits: Vec::new() }
     }
 }
 
@@ -134,7 +136,7 @@ pub fn configuration(
     }
     text = text
         .replace("port_value: 5000", &format!("port_value: {}", listen.port()))
-        .replace("/etc/envoy/regauth.wasm", &module().display().to_string())
+        .replace("/etc/envoy/regauth.wasm", &setup.module.clone().unwrap_or_else(module).display().to_string())
         .replace("/etc/envoy/identity.yaml", &directory.join("identity.yaml").display().to_string())
         .replace("/etc/ssl/certs/ca-certificates.crt", &world.pki.ca.display().to_string());
     if !setup.plugin.is_empty() {

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod envoy;
+pub mod host;
 
 use std::path::{Path, PathBuf};
 

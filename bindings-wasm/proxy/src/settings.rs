@@ -86,7 +86,7 @@ pub(crate) struct Registry {
 
 /// So many token answers, and what was learnt is learnt anew: names of repositories are the clients' to choose, and the
 /// memory of a virtual machine never shrinks.
-const MAX_ANSWERS: u32 = 4096;
+const MAX_ANSWERS: u32 = 1024;
 
 impl Registry {
     /// A token answer came.

@@ -1,11 +1,15 @@
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use regauth_proxy_tests::client::{get, send};
 use regauth_proxy_tests::envoy::Setup;
-use regauth_servers::Manner;
+use regauth_proxy_tests::module;
+use regauth_servers::{Manner, TempDir};
 
-use crate::support::{manifest, no_secrets, no_traps, start};
+use crate::support::{manifest, no_secrets, no_traps, start, there};
 
 /// Whatever the token endpoint does, the client gets an error in the registry's form and no challenge, nobody hangs, no
 /// module fails, and when it works again so does the proxy.
@@ -58,4 +62,58 @@ fn clients_that_are_odd() {
         assert!(get(envoy.address, path).unwrap().status < 500, "{path}");
     }
     no_traps(&envoy);
+}
+
+/// A machine that fails takes what it was doing with it, and is replaced: the next requests are served, without waiting
+/// for anything, as the other workers' tokens are still there.
+#[test]
+fn a_machine_that_fails() {
+    // The module itself does not, so one is made of it that fails for more than sixty header fields.
+    let wrapper = r#"(module
+        (import "regauth" "proxy_on_request_headers" (func $request (param i32 i32 i32) (result i32)))
+        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+            (if (i32.gt_u (local.get 1) (i32.const 60)) (then (unreachable)))
+            (call $request (local.get 0) (local.get 1) (local.get 2))))"#;
+    let merge = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/wasm/node_modules/.bin/wasm-merge");
+    if !there("wasm-merge", merge.is_file(), "bindings-wasm/proxy/build.sh") {
+        return;
+    }
+    let directory = TempDir::new("merge").unwrap();
+    let (text, merged) = (directory.join("wrapper.wat"), directory.join("regauth.wasm"));
+    fs::write(&text, wrapper).unwrap();
+    let done = Command::new(merge)
+        .args([text.as_path(), Path::new("wrapper"), &module(), Path::new("regauth")])
+        .args(["--skip-export-conflicts", "--enable-bulk-memory", "--enable-bulk-memory-opt", "--enable-sign-ext"])
+        .args(["--enable-mutable-globals", "--enable-nontrapping-float-to-int", "--enable-reference-types"])
+        .args(["--enable-multivalue", "-o"])
+        .arg(&merged)
+        .status()
+        .unwrap();
+    assert!(done.success());
+    let setup = Setup { module: Some(merged), workers: 2, ..Setup::default() };
+    let Some((world, envoy)) = start(&setup) else { return };
+    for _ in 0..8 {
+        assert_eq!(manifest(&world, envoy.address).status, 200);
+    }
+    let many: String = (0..70).map(|n| format!("X-{n}: y\r\n")).collect();
+    for round in 0..3 {
+        let path = format!("/v2/{}/tags/list", world.seed.repository);
+        let answer = send(envoy.address, "GET", &path, many.as_bytes(), b"");
+        println!("a request that makes the machine fail: {:?}", answer.map(|answer| answer.status));
+        let began = Instant::now();
+        while manifest(&world, envoy.address).status != 200 {
+            assert!(began.elapsed() < Duration::from_secs(5), "round {round}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    // Both workers again, and the back-off of a machine over: no client sees any of it.
+    thread::sleep(Duration::from_millis(1_200));
+    for _ in 0..16 {
+        manifest(&world, envoy.address);
+    }
+    for _ in 0..16 {
+        assert_eq!(manifest(&world, envoy.address).status, 200);
+    }
+    assert!(envoy.stat("vm_reload_success").unwrap() > 0);
+    println!("token requests: {}", world.token_counts().requests);
 }
