@@ -23,6 +23,8 @@ pub struct Setup {
     pub plugin: &'static str,
     /// The plugin before the router instead of in its upstream filters.
     pub downstream: bool,
+    /// No plugin at all.
+    pub bare: bool,
     /// Worker threads.
     pub workers: usize,
     /// Another module.
@@ -33,7 +35,7 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { plugin: "", downstream: false, workers: 4, module: None, edits: Vec::new() }
+        Self { plugin: "", downstream: false, bare: false, workers: 4, module: None, edits: Vec::new() }
     }
 }
 
@@ -142,17 +144,30 @@ pub fn configuration(
     if !setup.plugin.is_empty() {
         text = text.replace("\"placement\": \"upstream\",", &format!("\"placement\": \"upstream\", {},", setup.plugin));
     }
+    if setup.bare {
+        let (start, end) = plugin(&text)?;
+        text.replace_range(start..end, "");
+    }
     if setup.downstream {
         text = downstream(&text)?.replace("HOST", &listen.to_string());
     }
     Ok(format!("admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {}}}}}}}\n{text}", admin.port()))
 }
 
-/// Moves the plugin before the router.
-fn downstream(text: &str) -> Result<String> {
-    let odd = || Error::other("the example has another shape");
+fn odd() -> Error {
+    Error::other("the example has another shape")
+}
+
+/// Where the plugin's filter begins and ends.
+fn plugin(text: &str) -> Result<(usize, usize)> {
     let start = text.find("              - name: regauth\n").ok_or_else(odd)?;
     let end = text.find("              - name: envoy.filters.http.upstream_codec\n").ok_or_else(odd)?;
+    Ok((start, end))
+}
+
+/// Moves the plugin before the router.
+fn downstream(text: &str) -> Result<String> {
+    let (start, end) = plugin(text)?;
     let filter: String =
         text[start..end].lines().map(|line| format!("{}\n", line.get(4..).unwrap_or_default())).collect();
     let router = text.find("          - name: envoy.filters.http.router\n").ok_or_else(odd)?;

@@ -71,7 +71,7 @@ fn a_machine_that_fails() {
     // The module itself does not, so one is made of it that fails for more than sixty header fields.
     let wrapper = r#"(module
         (import "regauth" "proxy_on_request_headers" (func $request (param i32 i32 i32) (result i32)))
-        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (func (export "proxy_on_request_headerX") (param i32 i32 i32) (result i32)
             (if (i32.gt_u (local.get 1) (i32.const 60)) (then (unreachable)))
             (call $request (local.get 0) (local.get 1) (local.get 2))))"#;
     let merge = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/wasm/node_modules/.bin/wasm-merge");
@@ -83,13 +83,22 @@ fn a_machine_that_fails() {
     fs::write(&text, wrapper).unwrap();
     let done = Command::new(merge)
         .args([text.as_path(), Path::new("wrapper"), &module(), Path::new("regauth")])
-        .args(["--skip-export-conflicts", "--enable-bulk-memory", "--enable-bulk-memory-opt", "--enable-sign-ext"])
+        .args(["--enable-bulk-memory", "--enable-bulk-memory-opt", "--enable-sign-ext"])
         .args(["--enable-mutable-globals", "--enable-nontrapping-float-to-int", "--enable-reference-types"])
         .args(["--enable-multivalue", "-o"])
         .arg(&merged)
         .status()
         .unwrap();
     assert!(done.success());
+    // The one takes the other's name, which is as long.
+    let mut bytes = fs::read(&merged).unwrap();
+    for (from, to) in [(b's', b'Y'), (b'X', b's')] {
+        let name = [&b"proxy_on_request_header"[..], &[from]].concat();
+        let at: Vec<_> = (0..bytes.len() - name.len()).filter(|at| bytes[*at..].starts_with(&name)).collect();
+        assert_eq!(at.len(), 1);
+        bytes[at[0] + name.len() - 1] = to;
+    }
+    fs::write(&merged, bytes).unwrap();
     let setup = Setup { module: Some(merged), workers: 2, ..Setup::default() };
     let Some((world, envoy)) = start(&setup) else { return };
     for _ in 0..8 {
