@@ -6,7 +6,8 @@ IMAGE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-wasm test-go lint lint-wasm vectors fuzz bench miri coverage
+.PHONY: help demo test test-python test-wasm test-go test-envoy interop interop-envoy
+.PHONY: lint lint-wasm vectors fuzz bench bench-envoy miri coverage
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -22,6 +23,7 @@ test: tests/servers/.there ## all tests, real servers included
 	@sh bindings-python/test.sh
 	@$(MAKE) --no-print-directory test-wasm
 	@BUILT=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/deps sh ffi-c/go/test.sh
+	@$(MAKE) --no-print-directory test-envoy
 	@SECONDS_EACH=$${SECONDS_EACH:-30} JOBS=2 sh core/fuzz/run.sh
 
 test-python: tests/servers/.there ## the Python module: pytest against real servers, types, doctests; PYTHON=python3.12 for another
@@ -36,11 +38,26 @@ test-wasm: tests/servers/.there ## the core on WebAssembly, and the npm package 
 test-go: tests/servers/.there ## tests of the Go package, both back ends; SOAK is a number of flows
 	@sh ffi-c/go/test.sh
 
-.PHONY: interop
 interop: tests/servers/.there ## BuildKit and other programs that are not ours, as root; built the first time, some minutes
 	@sh tests/interop/install.sh
 	@sh bindings-wasm/js/build.sh
 	cd tests/interop && CGO_ENABLED=0 GOWORK=off go test -count=1 -v -timeout 20m . $(foreach module,containerd ggcr buildkit,github.com/regauth/regauth/ffi-c/go/$(module))
+	@$(MAKE) --no-print-directory interop-envoy
+
+test-envoy: ## the proxy plugin: the module in a host of ours, fault by fault
+	sh bindings-wasm/proxy/build.sh
+	cargo test --locked --manifest-path bindings-wasm/proxy-tests/Cargo.toml --test fake
+
+interop-envoy: tests/servers/.there ## the proxy plugin in Envoy, between stock clients and a registry that wants a certificate
+	@sh tests/servers/envoy.sh
+	@[ ! -f tests/interop/install.sh ] || sh tests/interop/install.sh
+	sh bindings-wasm/proxy/build.sh
+	cargo test --locked --manifest-path bindings-wasm/proxy-tests/Cargo.toml --test real -- --test-threads=2
+
+bench-envoy: tests/servers/.there ## what a cached request adds to Envoy's CPU time, beside a plugin that does nothing
+	@sh tests/servers/envoy.sh
+	sh bindings-wasm/proxy/build.sh
+	cargo run --locked --quiet --manifest-path bindings-wasm/proxy-tests/Cargo.toml --bin added-cpu
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds, ten minutes without it
 	@SECONDS_EACH=$${SECONDS_EACH:-600} sh core/fuzz/run.sh

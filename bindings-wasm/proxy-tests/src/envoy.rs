@@ -27,6 +27,8 @@ pub struct Setup {
     pub bare: bool,
     /// Worker threads.
     pub workers: usize,
+    /// Clusters, plugin configuration and the registry's cluster, in the place of the example's.
+    pub generated: Option<(String, String, String)>,
     /// Another module.
     pub module: Option<PathBuf>,
     /// Changes of the text, from and to.
@@ -35,7 +37,15 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { plugin: "", downstream: false, bare: false, workers: 4, module: None, edits: Vec::new() }
+        Self {
+            plugin: "",
+            downstream: false,
+            bare: false,
+            workers: 4,
+            generated: None,
+            module: None,
+            edits: Vec::new(),
+        }
     }
 }
 
@@ -143,6 +153,16 @@ pub fn configuration(
         .replace("/etc/ssl/certs/ca-certificates.crt", &world.pki.ca.display().to_string());
     if !setup.plugin.is_empty() {
         text = text.replace("\"placement\": \"upstream\",", &format!("\"placement\": \"upstream\", {},", setup.plugin));
+    }
+    if let Some((clusters, plugin, cluster)) = &setup.generated {
+        let value = text.find("                        {\n").ok_or_else(odd)?;
+        let end = text.find("              - name: envoy.filters.http.upstream_codec\n").ok_or_else(odd)?;
+        let indented: String = plugin.lines().map(|line| format!("                        {line}\n")).collect();
+        text.replace_range(value..end, &indented);
+        let own = text.find("  clusters:\n").ok_or_else(odd)?;
+        text.truncate(own);
+        text =
+            format!("{text}  clusters:\n{clusters}").replace("cluster: registry\n", &format!("cluster: {cluster}\n"));
     }
     if setup.bare {
         let (start, end) = plugin(&text)?;

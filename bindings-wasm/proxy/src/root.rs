@@ -175,17 +175,17 @@ impl Root {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.owner = Owner::Parked;
             job.deadline = now.plus_millis(PARKED);
-            self.parked += 1;
+            self.parked = self.parked.saturating_add(1);
         }
     }
 
     /// The flow that an earlier attempt at this request has left.
     pub(crate) fn unpark(&mut self, now: Time, stream: u32, method: &str, url: &str) -> Option<u32> {
-        let is_it = |job: &&mut Job| job.owner == Owner::Parked && job.method == method && job.url == url;
-        let (id, job) = self.jobs.iter_mut().map(|(id, job)| (*id, job)).find(|(_, job)| is_it(&job))?;
+        let is_it = |job: &Job| job.owner == Owner::Parked && job.method == method && job.url == url;
+        let (id, job) = self.jobs.iter_mut().map(|(id, job)| (*id, job)).find(|(_, job)| is_it(job))?;
         job.owner = Owner::Stream(stream);
         job.deadline = now.plus_millis(self.settings.wait.into());
-        self.parked -= 1;
+        self.parked = self.parked.saturating_sub(1);
         Some(id)
     }
 
@@ -323,7 +323,7 @@ impl Root {
         if let Some(job) = self.jobs.remove(&id)
             && job.owner == Owner::Parked
         {
-            self.parked -= 1;
+            self.parked = self.parked.saturating_sub(1);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod clients;
 mod faults;
+mod generated;
 mod pulls;
 mod support;
 mod validate;
