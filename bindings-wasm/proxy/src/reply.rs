@@ -68,7 +68,7 @@ impl Reply {
             403 => "DENIED",
             _ => "UNAVAILABLE",
         };
-        let message = serde_json::Value::from(format!("regauth: {}", self.message));
+        let message = quoted(&format!("regauth: {}", self.message));
         let body = format!("{{\"errors\":[{{\"code\":\"{code}\",\"message\":{message}}}]}}");
         let mut fields: Vec<(&str, &[u8])> = vec![("content-type", b"application/json")];
         if self.retry {
@@ -76,4 +76,20 @@ impl Reply {
         }
         abi::reply(self.status, "regauth", &fields, body.as_bytes())
     }
+}
+
+/// A JSON string (RFC 8259 section 7).
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            // The messages are one line of text; what is not is left out.
+            _ if character.is_control() => out.push(' '),
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+    out
 }
