@@ -39,11 +39,16 @@ fn main() {
     let own = format!("Authorization: Bearer {token}\r\n");
     let setup = |module| Setup { workers: 1, module, ..Setup::default() };
     let without = Setup { bare: true, ..setup(None) };
-    let envoys = [
+    let mut envoys = vec![
         ("no plugin", Envoy::start(&world, &without).unwrap(), own.as_str()),
         ("a plugin that does nothing", Envoy::start(&world, &setup(Some(nothing))).unwrap(), own.as_str()),
         ("regauth", Envoy::start(&world, &setup(None)).unwrap(), ""),
     ];
+    // Other builds of the plugin, to be compared.
+    let others: Vec<String> = std::env::args().skip(1).collect();
+    for other in &others {
+        envoys.push((other, Envoy::start(&world, &setup(Some(other.into()))).unwrap(), ""));
+    }
     let path = format!("/v2/{}/blobs/{}", world.seed.repository, world.seed.image.config.digest);
     let mut rounds = vec![Vec::new(); envoys.len()];
     for round in 0..=ROUNDS {
@@ -53,7 +58,7 @@ fn main() {
             let spent = cpu(envoy.id()) - before;
             // The first round warms up.
             if round > 0 {
-                times.push(spent as f64 * 1e6 / ticks() / REQUESTS as f64);
+                times.push(spent as f64 / 1e3 / REQUESTS as f64);
             }
         }
     }
@@ -89,14 +94,13 @@ fn load(to: SocketAddr, path: &str, fields: &str) {
     }
 }
 
-/// The CPU time that a process has used, in clock ticks (proc(5), fields 14 and 15 of stat).
+/// The CPU time that a process has used, in nanoseconds: the first field of each thread's schedstat.
 fn cpu(process: u32) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let after = text.rsplit_once(')').unwrap().1;
-    after.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum()
-}
-
-/// Clock ticks in a second: a constant of Linux's interface.
-const fn ticks() -> f64 {
-    100.0
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    threads
+        .map(|thread| {
+            let text = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+            text.split(' ').next().unwrap().parse::<u64>().unwrap()
+        })
+        .sum()
 }
