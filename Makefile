@@ -50,7 +50,7 @@ test-envoy: ## the proxy plugin: the module in a host of ours, fault by fault
 
 interop-envoy: tests/servers/.there ## the proxy plugin in Envoy, between stock clients and a registry that wants a certificate
 	@sh tests/servers/envoy.sh
-	@[ ! -f tests/interop/install.sh ] || sh tests/interop/install.sh
+	@sh tests/interop/install.sh
 	sh bindings-wasm/proxy/build.sh
 	cargo test --locked --manifest-path bindings-wasm/proxy-tests/Cargo.toml --test real -- --test-threads=2
 
