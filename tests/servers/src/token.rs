@@ -1,6 +1,6 @@
 //! A token service: Basic on `GET`, forms on `POST`, answers signed by the core's own `server/jws`.
 
-use std::io::{Read as _, Result, Write as _};
+use std::io::{ErrorKind, Read as _, Result, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -153,7 +153,13 @@ fn serve(mut stream: TcpStream, state: &State) -> Result<()> {
         Manner::Slow(milliseconds) => thread::sleep(Duration::from_millis(milliseconds)),
         Manner::Hang => {
             // Until the other side has had enough, or the test is over.
-            while !state.stop.load(Ordering::SeqCst) && !matches!(stream.read(&mut [0; 64]), Ok(0)) {}
+            while !state.stop.load(Ordering::SeqCst) {
+                match stream.read(&mut [0; 64]) {
+                    Ok(0) => break,
+                    Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+                    _ => {}
+                }
+            }
             return Ok(());
         }
         Manner::Close => return Ok(()),
