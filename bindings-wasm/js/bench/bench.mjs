@@ -20,7 +20,7 @@ const spread = (all) => `min ${sorted(all)[0].toFixed(2)}, median ${sorted(all)[
 const say = (what, text) => console.log(`${what.padEnd(42)} ${text}`);
 
 say("load", loadavg().map((one) => one.toFixed(1)).join(" "));
-for (const name of ["index", "config", "tls", "all"]) {
+for (const name of ["index", "config", "tls", "all", "mint"]) {
   const bytes = readFileSync(new URL(`${name}.wasm`, dist));
   say(`${name}.wasm`, `${bytes.length} bytes, gzip ${gzipSync(bytes, { level: 9 }).length}, brotli ${brotliCompressSync(bytes).length}`);
   const once = `const t = performance.now(); require(${JSON.stringify(new URL(`${name}.cjs`, dist).pathname)}); console.log(performance.now() - t)`;
