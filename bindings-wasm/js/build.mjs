@@ -60,8 +60,8 @@ for (const name of entries) {
     export const module = new WebAssembly.Module(Uint8Array.from(text, (c) => c.charCodeAt(0)));`;
   const worker = `import compiled from "./${name}.wasm"; export const module = compiled;`;
   await bundle(name, "cjs", read, { format: "cjs", platform: "node" });
-  await bundle(name, "inline.mjs", inline, { format: "esm", platform: "neutral", external: ["node:*"] });
-  await bundle(name, "worker.mjs", worker, { format: "esm", platform: "neutral", external: ["node:*", "*.wasm"] });
+  await bundle(name, "inline.mjs", inline, { format: "esm", platform: "neutral" });
+  await bundle(name, "worker.mjs", worker, { format: "esm", platform: "neutral", external: ["*.wasm"] });
   const names = Object.keys((await import(`./dist/${name}.cjs`)).default).sort();
   writeFileSync(
     `dist/${name}.mjs`,

@@ -2,6 +2,7 @@ import type { Agent, RequestOptions } from "./agent.js";
 import { CapabilityError, type Failure, RegauthError } from "./errors.js";
 import { Exchange, type Link, type Sent, type Target } from "./exchange.js";
 import { type AuthFetchOptions, lookUp } from "./fetch.js";
+import { type Dns, type Net, hostModule } from "./host.js";
 import { type Duplex, Stream } from "./stream.js";
 
 /** Where to connect to, and whether the policy lets it. */
@@ -413,10 +414,12 @@ function failure(error: unknown, other: Failure): Failure {
 
 /** TCP by `node:net`, to an address that the policy allows. */
 async function system(to: ConnectTarget, signal?: AbortSignal | null): Promise<Duplex> {
-  const [net, dns] = await Promise.all([import("node:net"), import("node:dns/promises")]).catch((cause: unknown) => {
+  const modules = Promise.all([hostModule<Net>("node:net"), hostModule<Dns>("node:dns/promises")]);
+  const [net, dns] = await modules.catch((cause: unknown) => {
     throw new CapabilityError("socket", "this host has no node:net. Give exchangeFetch a `connect`.", cause);
   });
-  const addresses = net.isIP(to.host) ? [to.host] : (await dns.lookup(to.host, { all: true })).map((one) => one.address);
+  const found = net.isIP(to.host) ? [{ address: to.host }] : ((await dns.lookup?.(to.host, { all: true })) ?? []);
+  const addresses = found.map(({ address }) => address);
   let last: unknown = new Error(`${to.host} has no address`);
   let tried = false;
   for (const address of addresses) {
@@ -424,11 +427,9 @@ async function system(to: ConnectTarget, signal?: AbortSignal | null): Promise<D
       to.dial(address);
       return await new Promise((resolve, reject) => {
         const socket = net.connect({ host: address, port: to.port, noDelay: true, ...(signal && { signal }) });
-        socket.once("error", reject);
-        socket.once("connect", () => {
-          socket.off("error", reject);
-          resolve(socket);
-        });
+        // Listening goes on: an error behind the connection is the stream's.
+        socket.on("error", reject);
+        socket.on("connect", () => resolve(socket));
       });
     } catch (error) {
       // That an address did not answer says more than that the next one is not for this hop.

@@ -1,6 +1,7 @@
 import type { Agent, RequestOptions } from "./agent.js";
 import { CapabilityError, type Failure, type Hop, RegauthError, input } from "./errors.js";
 import type { Flow, Found, Query, Send } from "./flow.js";
+import { type Dns, hostModule } from "./host.js";
 
 /** What a request needs of the host's TLS. */
 export interface Presented {
@@ -216,11 +217,8 @@ let resolver: Promise<((host: string) => Promise<string[]>) | undefined> | undef
 
 /** The resolver of Node or Deno. */
 function system(): Promise<((host: string) => Promise<string[]>) | undefined> {
-  resolver ??= import("node:dns/promises").then(
-    ({ lookup }) =>
-      typeof lookup === "function"
-        ? async (host: string) => (await lookup(host, { all: true })).map(({ address }) => address)
-        : undefined,
+  resolver ??= hostModule<Dns>("node:dns/promises").then(
+    ({ lookup }) => lookup && (async (host: string) => (await lookup(host, { all: true })).map(({ address }) => address)),
     () => undefined,
   );
   return resolver;

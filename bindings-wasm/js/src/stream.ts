@@ -1,10 +1,10 @@
 // Byte streams that a host may give, as one kind.
 
-import type { Duplex as NodeDuplex } from "node:stream";
+import type { NodeStream } from "./host.js";
 
 /** A duplex byte stream: a Node.js socket or `Duplex`, or a pair of web streams (Deno, Workers `connect()`). */
 export type Duplex =
-  | Pick<NodeDuplex, "on" | "off" | "write" | "destroy" | "pause" | "resume">
+  | NodeStream
   | { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> };
 
 /** What is read waits in a queue up to this many bytes; then the stream is paused. */
@@ -49,7 +49,7 @@ export class Stream {
       };
       return;
     }
-    const socket = duplex as NodeDuplex;
+    const socket = duplex as NodeStream;
     let drained: (() => void) | undefined;
     socket.on("data", (chunk: Uint8Array) => this.#push(chunk));
     socket.on("end", () => this.#end());
