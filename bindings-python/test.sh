@@ -31,7 +31,10 @@ PATH=$venv/bin:$PATH
 export VIRTUAL_ENV="$venv" PATH
 
 step "building the module"
-maturin develop --quiet || fail "the build failed. Try by hand: cd bindings-python && maturin develop"
+maturin develop --quiet >"$venv/build.log" 2>&1 || {
+	tail -20 "$venv/build.log" >&2
+	fail "the build failed. Try by hand: cd bindings-python && maturin develop"
+}
 step "pytest, doctests included"
 python -m pytest "$@"
 step "mypy --strict"

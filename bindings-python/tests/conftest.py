@@ -92,8 +92,10 @@ def program() -> Path | None:
     named = os.environ.get("REGAUTH_WORLD")
     if named:
         return Path(named)
+    # As `make test` builds the workspace, so that nothing is built twice.
+    line = "cargo build --quiet --workspace --features server,mint --example world --message-format json"
     built = subprocess.run(
-        ["cargo", "build", "--quiet", "--package", "regauth-servers", "--example", "world", "--message-format", "json"],
+        line.split(),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
