@@ -66,7 +66,7 @@ impl Envoy {
         loop {
             let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let (address, admin) = (at(free_port(&[Ipv4Addr::LOCALHOST])?), at(free_port(&[Ipv4Addr::LOCALHOST])?));
-            let directory = world.directory().join(&format!("envoy-{}", address.port()));
+            let directory = world.directory().join(format!("envoy-{}", address.port()));
             fs::create_dir(&directory)?;
             identity(&directory, &world.pki.client)?;
             let file = directory.join("envoy.yaml");

@@ -90,7 +90,9 @@ fn token_endpoints_that_fail() {
         "{unreached}, transport failure reason: TLS_error:|268436576:SSL \
          routines:OPENSSL_internal:TLSV1_ALERT_CERTIFICATE_REQUIRED:TLS_error_end"
     );
-    let table: [(Option<(&str, &str)>, u32, &str); 9] = [
+    /// Status and body, or nothing.
+    type Said<'a> = Option<(&'a str, &'a str)>;
+    let table: [(Said<'_>, u32, &str); 9] = [
         (None, 502, "the connection broke"),
         (Some(("504", late)), 504, "no answer in time"),
         (Some(("503", unreached)), 502, "no connection"),
