@@ -20,9 +20,7 @@ import "C"
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
 	"unsafe"
 )
 
@@ -34,19 +32,14 @@ func KeepCompiled(string) error { return nil }
 
 // library is the static library of ffi-c: `make -C ffi-c install`. CGO_CFLAGS and CGO_LDFLAGS say where it is, if that is no
 // place where the compiler looks by itself.
-type library struct{ frames sync.Pool }
+type library struct{ frames chan *frame }
 
 func newMachine() (machine, error) {
 	if got := C.regauth_abi(); got != abiNumber {
 		return nil, fmt.Errorf("regauth: the library that is linked has ABI %d and not %d", got, abiNumber)
 	}
-	m := &library{}
-	m.frames.New = func() any {
-		f := &frame{m: m, at: m.alloc(arena)}
-		runtime.AddCleanup(f, func(at uint64) { C.free(pointer(at)) }, f.at)
-		return f
-	}
-	return m, nil
+	// So many idle frames are kept.
+	return &library{frames: make(chan *frame, 16)}, nil
 }
 
 // pointer is one of the library's memory, never of Go's.
@@ -57,11 +50,22 @@ func pointer(at uint64) unsafe.Pointer {
 
 func (m *library) word() int { return int(unsafe.Sizeof(uintptr(0))) }
 
-func (m *library) lock() *frame { return m.frames.Get().(*frame) }
+func (m *library) lock() *frame {
+	select {
+	case f := <-m.frames:
+		return f
+	default:
+		return &frame{m: m, at: m.alloc(arena)}
+	}
+}
 
 func (m *library) unlock(f *frame) {
 	f.reset()
-	m.frames.Put(f)
+	select {
+	case m.frames <- f:
+	default:
+		m.free(f.at, arena)
+	}
 }
 
 func (m *library) alloc(n uint64) uint64 { return uint64(uintptr(C.malloc(C.size_t(n)))) }

@@ -38,7 +38,7 @@ make -s --no-print-directory -C .. install PREFIX="$work" PROFILE="${PROFILE:-de
 step "the package on cgo: vectors, soak; and under the race detector"
 export CGO_CFLAGS="-I$work/include" CGO_LDFLAGS="-L$work/lib"
 go vet -tags regauth_cgo ./...
-go test -tags regauth_cgo -skip Empty .
+GLIBC_TUNABLES=glibc.malloc.tcache_count=0 go test -tags regauth_cgo -skip Empty .
 go test -tags regauth_cgo -race -run "$concurrent" .
 
 step "transport against nginx and distribution, under the race detector"
