@@ -48,7 +48,8 @@ def test_thirty_two_threads_ask_for_one_token(world_a: World) -> None:
 
 def test_a_body_is_sent_again_after_the_challenge(world_a: World) -> None:
     with regauth.requests.use(requests.Session(), regauth.Agent(world_a.config())) as session:
-        begun = session.post(world_a.url("blobs/uploads/"), data=b"x" * 100_000)
+        # A small one: the registry refuses without reading it, and of a larger one nginx may see the reset only (502).
+        begun = session.post(world_a.url("blobs/uploads/"), data=b"x" * 1000)
         assert begun.status_code == 202
 
 
