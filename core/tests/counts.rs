@@ -164,3 +164,24 @@ fn a_cached_token_takes_little_memory() {
         format!("idle agent {idle} B, cached token {token} B, flow at its token request {pending} B, left {left} B");
     assert!(idle <= 2048 && token <= 1250 && pending <= 4096 && left == 0, "{said}");
 }
+
+/// Clients of a proxy choose the names of repositories.
+#[test]
+fn refusals_of_many_repositories_are_forgotten() {
+    let agent = agent();
+    let refuse = |from: usize| {
+        for repository in from..from + 5_000 {
+            let now = NOW.plus_seconds(repository as u64);
+            let mut flow = agent.request("GET", &url(repository)).unwrap();
+            to_token(&mut flow, now);
+            flow.answer(now, Answer::new(403, &CHALLENGE));
+            let step = flow.poll(now, Waker::noop());
+            assert!(matches!(step, Step::Failed(_)), "{step:?}");
+        }
+    };
+    refuse(0);
+    let before = LIVE.get();
+    refuse(5_000);
+    let more = LIVE.get().wrapping_sub(before).cast_signed();
+    assert!(more < 64 * 1024, "{more} bytes more are live");
+}

@@ -153,6 +153,10 @@ impl Table {
         let found =
             self.find(now, wanted).filter(|token| !rejected.is_some_and(|old| Arc::ptr_eq(old, token))).cloned();
         let name = found.as_ref().map_or_else(|| key(wanted), |token| token.name());
+        // Refusals take slots too, and clients of a proxy choose their names.
+        if found.is_none() {
+            self.prune_if_grown(now);
+        }
         let entry = self.slots.entry(name);
         let name = Arc::clone(entry.key());
         entry.or_default().turn(flow, now, waker, name, found, parked)
@@ -175,9 +179,7 @@ impl Table {
     /// Puts a token in its place, takes the one it replaces out, and ends the duty of the flow that fetched it. All who
     /// wait for it have to be woken, whoever has the duty by now.
     pub(crate) fn store(&mut self, now: Time, token: &Arc<Token>, flow: u64) -> Vec<Waker> {
-        if self.slots.len() >= self.prune_at {
-            self.prune(now);
-        }
+        self.prune_if_grown(now);
         let slot = self.slot(&token.name());
         let old = slot.store(token);
         let mut woken = slot.waiters();
@@ -222,7 +224,10 @@ impl Table {
     }
 
     /// Forgets what has run out, so that a long life does not grow.
-    fn prune(&mut self, now: Time) {
+    fn prune_if_grown(&mut self, now: Time) {
+        if self.slots.len() < self.prune_at {
+            return;
+        }
         self.slots.retain(|_, slot| slot.is_busy(now) || slot.token.as_ref().is_some_and(|token| token.is_live(now)));
         for shelves in [&mut self.repositories, &mut self.others] {
             shelves.retain(|_, shelf| {

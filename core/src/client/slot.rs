@@ -180,7 +180,10 @@ impl Slot {
 
     /// Whether there is more to it than its token.
     pub(crate) fn is_busy(&self, now: Time) -> bool {
-        self.work.as_ref().is_some_and(|work| !work.gate.is_idle() || now < work.not_before)
+        self.work.as_ref().is_some_and(|work| {
+            let refused = work.refused.as_ref().is_some_and(|(_, until)| now < *until);
+            !work.gate.is_idle() || now < work.not_before || refused
+        })
     }
 
     fn work(&mut self) -> &mut Work {
