@@ -3,13 +3,14 @@
 //!
 //! What cannot be called from outside is left out: the parsers of oci-client, go-containerregistry and oras-go.
 //!
-//! `make bench`, or with the names of groups: `challenges authorize answers memory waiters tls`.
+//! `make bench`, or with the names of groups: `challenges authorize answers memory waiters server tls`.
 #![allow(clippy::disallowed_methods)] // a host, with files and a clock
 
 mod go;
 mod http;
 mod meter;
 mod pki;
+mod server;
 mod table;
 mod tls;
 
@@ -24,12 +25,13 @@ fn main() {
     std::fs::create_dir_all(&files).expect("a temporary directory");
     let pki = pki::Pki::new(&files);
     let go = Go::start(http::VECTORS, &files);
-    let groups: [(&str, Run<'_>); 6] = [
+    let groups: [(&str, Run<'_>); 7] = [
         ("challenges", &http::challenges),
         ("authorize", &http::authorize),
         ("answers", &http::answers),
         ("memory", &http::memory),
         ("waiters", &http::waiters),
+        ("server", &server::tokens),
         ("tls", &|go| tls::all(go, &pki)),
     ];
     for (name, run) in groups {

@@ -28,6 +28,7 @@ var measurements = map[string]func(arguments []string, times int) cost{
 	"waiters":   waiters,
 	"handshake": handshake,
 	"bulk":      bulk,
+	"token":     tokens,
 }
 
 func main() {
