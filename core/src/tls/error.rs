@@ -278,3 +278,7 @@ impl fmt::Display for TlsError {
 }
 
 impl std::error::Error for TlsError {}
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;
