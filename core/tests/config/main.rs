@@ -15,6 +15,7 @@ mod buildkitd_toml;
 mod certs_d;
 mod credentials;
 mod equal;
+mod explain;
 mod helper;
 mod hosts_toml;
 mod look_up;
