@@ -119,6 +119,25 @@ fn challenges_that_are_not_used() {
     }
 }
 
+/// A realm that is no URL is named without what may be a secret: neither query nor user.
+#[test]
+fn a_realm_that_is_no_url_is_named() {
+    for (realm, shown) in [
+        ("Registry Realm", "Registry Realm"),
+        ("auth.example/token?key=s3cret", "auth.example/token"),
+        ("auth.example:5001/token#s3cret", "auth.example:5001/token"),
+        ("robot:1s3cret@auth.example/token", "…@auth.example/token"),
+    ] {
+        let agent = agent(|config| _ = config.credentials(registry(), password()));
+        let mut flow = agent.request("GET", MANIFEST).unwrap();
+        challenge(&mut flow, format!("Bearer realm=\"{realm}\"").as_bytes());
+        let error = failed(&mut flow);
+        assert_eq!(error.kind(), &ErrorKind::Realm { realm: shown.into() });
+        assert_eq!((error.hop(), error.fault()), (Some(Hop::Registry), Fault::Registry));
+        transcript(&flow);
+    }
+}
+
 #[test]
 fn redirects_that_are_not_followed() {
     for values in [&[&b"/\xff"[..]][..], &[b"/a", b"/b"], &[b"", b"/b"]] {

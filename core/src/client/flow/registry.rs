@@ -424,7 +424,7 @@ impl Flow {
         let realm = bearer.get("realm").unwrap_or_default();
         let text = String::from_utf8_lossy(&realm);
         if text.is_empty() || (!text.starts_with('/') && !has_scheme(&text)) {
-            return Err(self.error(ErrorKind::Realm { realm: text.chars().take(80).collect() }));
+            return Err(self.error(ErrorKind::Realm { realm: shown(&text) }));
         }
         let denied = |reason, url: Option<&Url>| {
             Error::at(ErrorKind::Denied(reason), Hop::Token, url.map(|url| url.origin().clone()))
@@ -457,6 +457,13 @@ impl Flow {
         self.trace.add(Line::Challenge { scheme: "Bearer", realm: Some(realm.clone()), scopes: scopes.clone() });
         Ok(Pick::Bearer { realm, service: service.into_owned().into(), scopes, error: bearer.text("error") })
     }
+}
+
+/// The beginning of a realm that is no URL, without query and user information: either may hold a secret.
+fn shown(realm: &str) -> String {
+    let path = realm.split(['?', '#']).next().unwrap_or_default();
+    let shown = path.rsplit_once('@').map_or(path.into(), |(_, rest)| format!("…@{rest}"));
+    shown.chars().take(80).collect()
 }
 
 /// The Location of a redirect; empty is none, and fields that differ are refused.
