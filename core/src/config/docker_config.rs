@@ -181,7 +181,9 @@ impl Importer {
         }
         if let Some(node) = field(root, "credHelpers").filter(|node| !node.is_null()) {
             if node.table().is_none() {
-                self.wrong_type(&at.at("credHelpers", node.line), "a table", node);
+                let at = at.at("credHelpers", node.line);
+                self.wrong_type(&at, "a table", node);
+                self.broken_document(&at, format!("{at}: credHelpers is no table"));
             }
             for (key, value) in node.table().unwrap_or_default() {
                 let at = at.at(format!("credHelpers.{}", key.text), value.line);

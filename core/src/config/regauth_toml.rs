@@ -52,6 +52,10 @@ impl Importer {
         self.model.offline_token |= self.flag(&root, "offline_token", &at) == Some(true);
         self.model.wildcard_password |= self.flag(&root, "wildcard_password", &at) == Some(true);
         self.pairs(&root, &at);
+        if let Some(node) = get(&root, "host").filter(|node| node.table().is_none()) {
+            let at = at.at("host", node.line);
+            self.broken_host(None, &at, format!("{at}: host is no table"));
+        }
         let mut hosts = Vec::new();
         for (key, node) in self.tables(&root, "host", &at) {
             let at = at.at(format!("host.\"{}\"", key.text), key.line);
@@ -141,6 +145,8 @@ impl Importer {
         let mut host = HostEntry::new(origin, at.clone());
         if node.table().is_none() {
             self.wrong_type(at, "a table", node);
+            // With `wildcard_identity`, for all that is known.
+            host.broken_document = true;
             host.fail(format!("{at}: it is no table"));
             return host;
         }

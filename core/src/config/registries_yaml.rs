@@ -34,6 +34,9 @@ impl Importer {
             let Some(tables) = node.table() else {
                 if !node.is_null() {
                     self.wrong_type(&at, "a table", node);
+                    if !of_mirrors {
+                        self.broken_host(None, &at, format!("{at}: it is no table"));
+                    }
                 }
                 continue;
             };
@@ -48,6 +51,9 @@ impl Importer {
                 if node.table().is_none() {
                     if !node.is_null() {
                         self.wrong_type(&at, "a table", node);
+                        if !of_mirrors {
+                            self.broken_host(registry, &at, format!("{at}: it is no table"));
+                        }
                     }
                 } else if of_mirrors {
                     self.k3s_mirrors(registry, &at, node);

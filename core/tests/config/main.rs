@@ -23,3 +23,4 @@ mod mutated;
 mod regauth_toml;
 mod registries_yaml;
 mod world;
+mod wrong_types;
