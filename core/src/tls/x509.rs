@@ -345,6 +345,80 @@ mod tests {
         }
     }
 
+    /// A name of one attribute.
+    fn name_of(oid: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
+        let element = |tag: u8, body: &[u8]| [&[tag, u8::try_from(body.len()).unwrap()], body].concat();
+        let pair = [element(OID, oid), element(tag, value)].concat();
+        element(SEQUENCE, &element(SET, &element(SEQUENCE, &pair)))
+    }
+
+    #[test]
+    fn attributes_have_their_short_names() {
+        for (oid, name) in [
+            (&[0x55, 4, 3][..], "CN"),
+            (&[0x55, 4, 5], "serialNumber"),
+            (&[0x55, 4, 6], "C"),
+            (&[0x55, 4, 7], "L"),
+            (&[0x55, 4, 8], "ST"),
+            (&[0x55, 4, 9], "STREET"),
+            (&[0x55, 4, 10], "O"),
+            (&[0x55, 4, 11], "OU"),
+            (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 1], "UID"),
+            (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 0x19], "DC"),
+            (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1], "emailAddress"),
+            (&[0x88, 0x37, 3], "2.999.3"),
+        ] {
+            assert_eq!(name_text(&name_of(oid, 0x0c, b"v")), format!("{name}=v"));
+        }
+    }
+
+    /// A server chooses these texts, and they go into messages and logs.
+    #[test]
+    fn values_are_escaped_in_every_kind_of_string() {
+        for (tag, value, text) in [
+            (0x0c, &b"a\nb\x1b[31m"[..], "CN=a\\0ab\\1b[31m"),
+            (0x0c, "\u{85}é".as_bytes(), "CN=\\c2\\85é"),
+            (0x13, b"#a \"b\"+<c>;\\ ", "CN=\\#a \\\"b\\\"\\+\\<c\\>\\;\\\\\\ "),
+            // T61String: Latin-1. BMPString: UTF-16.
+            (0x14, b"\xe9\n", "CN=é\\0a"),
+            (0x1e, b"\x00a\x00\xe9\xd8\x3d\xde\x00", "CN=aé😀"),
+            // Half a character, no UTF-8, no string: in hexadecimal.
+            (0x1e, b"\xd8\x3d", "CN=#1e02d83d"),
+            (0x0c, b"\xff", "CN=#0c01ff"),
+            (0x02, b"\x05", "CN=#020105"),
+        ] {
+            assert_eq!(name_text(&name_of(&[0x55, 4, 3], tag, value)), text);
+        }
+    }
+
+    #[test]
+    fn keys_have_their_names_and_schemes() {
+        let curve = [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+        let p256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+        for (algorithm, parameter, name, schemes) in [
+            (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1][..], None, "RSA", 6),
+            (&curve, Some(&p256[..]), "ECDSA P-256", 1),
+            (&curve, Some(&[0x2b, 0x81, 4, 0, 0x22]), "ECDSA P-384", 1),
+            (&curve, Some(&[0x2b, 0x81, 4, 0, 0x23]), "ECDSA P-521", 1),
+            (&[0x2b, 0x65, 0x70], None, "Ed25519", 1),
+            // Ed448, and a curve that is not of TLS 1.3: never chosen.
+            (&[0x2b, 0x65, 0x71], None, "1.3.101.113", 0),
+            (&curve, Some(&[0x2b, 0x81, 4, 0, 0x0a]), "1.2.840.10045.2.1", 0),
+        ] {
+            let kind = KeyKind::of(algorithm, parameter);
+            assert_eq!((kind.text(), kind.schemes().len()), (name, schemes));
+        }
+    }
+
+    /// Lengths of more than three bytes and the indefinite form are refused, and so is what is longer than there is.
+    #[test]
+    fn lengths_are_definite_and_end() {
+        for bad in [&[0x30][..], &[0x30, 0x80, 0, 0], &[0x30, 0x84, 0, 0, 0, 0], &[0x30, 0x82, 1], &[0x30, 2, 0]] {
+            assert!(Reader(bad).any().is_none(), "{bad:?}");
+            assert!(name_text(bad).starts_with('#') && Facts::read(bad).is_none());
+        }
+    }
+
     #[test]
     fn both_forms_of_time_are_read() {
         for (tag, text, millis) in [
@@ -359,5 +433,9 @@ mod tests {
             assert_eq!(Reader(&der).time(), Some(Time(millis)), "{text}");
         }
         assert_eq!(Reader(&[0x17, 3, b'7', b'0', b'Z']).time(), None);
+        for (tag, text) in [(0x17, "70010100000 Z"), (0x17, "7001010000+1Z"), (0x13, "700101000000Z"), (0x18, "")] {
+            let der = [&[tag, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+            assert_eq!(Reader(&der).time(), None, "{text}");
+        }
     }
 }

@@ -15,5 +15,6 @@ mod attacks_on_the_issuer;
 mod attacks_on_tokens;
 mod review;
 mod routes;
+mod sentences;
 mod support;
 mod works;
