@@ -164,6 +164,9 @@ impl TlsClient {
             self.pump(Want::Record);
             if self.plain.is_empty() && self.ended && !self.peer_closed {
                 self.cut_off();
+            } else if self.plain.is_empty() && self.is_full() && self.error.is_none() {
+                // Nothing of it could be used, so no more would help.
+                self.error = Some(TlsError::Protocol("a handshake message in too many records".into()));
             }
         }
         if !self.plain.is_empty() {
@@ -179,9 +182,10 @@ impl TlsClient {
         }
     }
 
-    /// Room for what is read from the socket, at least one record. Empty once nothing more is wanted.
+    /// Room for what is read from the socket, at least one record. Empty once nothing more is wanted, and, for a host that
+    /// reads ahead, while 256 KiB wait for what was lent to be taken: read on after that.
     pub fn space(&mut self) -> &mut [u8] {
-        if self.is_over() {
+        if self.is_over() || self.is_full() {
             return &mut [];
         }
         self.input.room(RECORD, INPUT)
@@ -194,10 +198,8 @@ impl TlsClient {
         }
         if n == 0 {
             self.ended = true;
-        } else if !self.input.filled(n) {
+        } else if self.is_full() || !self.input.filled(n) {
             self.misuse("filled: more than there was space for");
-        } else if self.input.len() > MAX_INPUT {
-            self.misuse("filled: 256 KiB wait to be polled");
         }
         self.pending = true;
     }
@@ -281,6 +283,10 @@ impl TlsClient {
     /// Whether ciphertext waits to be written.
     pub(crate) fn is_writing(&self) -> bool {
         !self.output.is_empty()
+    }
+
+    const fn is_full(&self) -> bool {
+        self.input.len() > MAX_INPUT - RECORD
     }
 
     fn is_over(&self) -> bool {

@@ -320,7 +320,8 @@ impl Exchange {
         }
     }
 
-    /// Where the host reads to: room for at least one TLS record, or nothing where no more is wanted.
+    /// Where the host reads to: room for at least one TLS record, or nothing where no more is wanted, for now or at all. A
+    /// host that reads only at [`Do::Read`] always finds room.
     pub fn space(&mut self) -> &mut [u8] {
         self.live.as_mut().map(|live| live.connection.space()).unwrap_or_default()
     }

@@ -245,12 +245,36 @@ fn misuse_is_an_error_and_no_panic() {
     assert!(misuse(|client| client.filled(1)).starts_with("filled"));
     assert!(misuse(|client| client.filled(usize::MAX)).starts_with("filled"));
     let never_polled = misuse(|client| {
-        for _ in 0..20 {
+        let mut all = 0;
+        while !client.space().is_empty() {
             let n = client.space().len();
             client.filled(n);
+            all += n;
         }
+        assert!((64 << 10..=256 << 10).contains(&all), "{all}");
+        client.filled(1);
     });
     assert!(never_polled.starts_with("filled"));
+}
+
+/// What a server may send before it has said anything that can be used ends, too.
+#[test]
+fn a_message_in_too_many_records_is_an_error() {
+    let mut client = greeted();
+    // A ServerHello of 65,280 bytes, each in a record of its own.
+    let message = [0x02, 0x00, 0xff, 0x00].into_iter().chain(std::iter::repeat_n(0_u8, 0xff00));
+    let mut stream = message.flat_map(|byte| [22, 3, 3, 0, 1, byte]);
+    while client.poll(NOW) == Tls::Read {
+        let space = client.space();
+        assert!(!space.is_empty(), "nothing can be read");
+        let n = space.iter_mut().zip(&mut stream).map(|(room, byte)| *room = byte).count();
+        client.filled(n);
+    }
+    while let Tls::Write(bytes) = client.poll(NOW) {
+        let n = bytes.len();
+        client.wrote(n);
+    }
+    assert!(matches!(client.poll(NOW), Tls::Failed(TlsError::Protocol(_))), "{:?}", client.poll(NOW));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use regauth::{Error, ErrorKind, Failure, Fault, Hop};
 
 use super::hops::known;
 use super::socket::{Reply, Then, ending, reply, sized};
-use super::world::{AUTH, NOW, Net, Outcome, PLAIN, REG, agent};
+use super::world::{AUTH, NOW, Net, Outcome, PLAIN, REG, agent, origin, with_identity};
 
 const URL: &str = "https://reg.example/v2/app/blobs/sha256:0";
 
@@ -277,6 +277,49 @@ fn calls_out_of_order_latch_an_error() {
         assert!(exchange.space().is_empty());
         assert!(exchange.take_link().is_none());
         assert!(matches!(exchange.poll(NOW, waker), Do::Failed(_)));
+    }
+}
+
+#[test]
+fn more_than_was_lent_cannot_be_written() {
+    let waker = std::task::Waker::noop();
+    for url in [URL, "http://plain.example/v2/app/blobs/sha256:0"] {
+        let agent = agent(|_| {});
+        let mut exchange = Exchange::new(&agent, agent.request("GET", url).unwrap());
+        assert!(matches!(exchange.poll(NOW, waker), Do::Connect(_)));
+        exchange.dial(regauth::Dial::Ip([198, 51, 100, 7].into())).unwrap();
+        exchange.connected(NOW, None);
+        let Do::Write(bytes) = exchange.poll(NOW, waker) else { panic!("nothing to write") };
+        let more = bytes.len() + 1;
+        exchange.wrote(more);
+        let Do::Failed(error) = exchange.poll(NOW, waker) else { panic!("not failed") };
+        assert_eq!(error.fault(), Fault::Local);
+        assert_eq!(format!("{exchange:?}").matches("Exchange").count(), 1);
+    }
+}
+
+/// A flow of another agent has profiles of that one: nothing goes out by guess.
+#[test]
+fn a_flow_of_another_agent_is_refused() {
+    let (one, other) = (agent(|_| {}), agent(|config| _ = config.host(origin(REG), with_identity())));
+    let mut net = Net::new();
+    net.serve(REG, |_| reply(sized(200, "", "blob")));
+    let error = net.run(&mut Exchange::new(&one, other.request("GET", URL).unwrap())).error.unwrap();
+    assert_eq!((error.fault(), net.connections), (Fault::Local, 0), "{error}");
+}
+
+/// Over plain http too, with a host that reads far ahead of what the application takes.
+#[test]
+fn a_host_may_read_ahead() {
+    let blob: String = (0..400_000).map(|i| char::from(b'a' + (i % 23) as u8)).collect();
+    for (origin, url) in [(REG, URL), (PLAIN, "http://plain.example/v2/app/blobs/sha256:0")] {
+        for pace in [usize::MAX, 30_000, 777] {
+            let mut net = Net::new();
+            (net.eager, net.pace) = (true, pace);
+            let answer = sized(200, "", &blob);
+            net.serve(origin, move |_| reply(answer.clone()));
+            net.get(&agent(|_| {}), url).ok(200, &blob);
+        }
     }
 }
 
