@@ -1,5 +1,6 @@
 //! Where credentials come from, in flows: by path, by helper, and never in silence.
 
+use regauth::config::{Directory, Entry, Files};
 use regauth::{Agent, Answer, Config, Found, Helper, Origin, Query, Rule, Step};
 
 use crate::world::{NOW, file, importer};
@@ -233,4 +234,17 @@ fn no_secret_is_shown() {
     let shown = format!("{shown}{config:?}{found:?}{}", found.iter().map(ToString::to_string).collect::<String>());
     let at = shown.find("s3cret").map(|at| &shown[at.saturating_sub(120)..(at + 20).min(shown.len())]);
     assert_eq!(at, None);
+}
+
+/// Keys and passwords stand in these files.
+#[test]
+fn files_show_their_size_only() {
+    let mut directory = Directory::new("certs.d");
+    directory.add("a.example/client.key", "s3cret").put("b.example", Entry::Unreadable("permission denied".into()));
+    let mut files = Files::new();
+    files.put("/pki/client.key", Entry::File("s3cret".into()));
+    assert!(files.has("/pki/client.key") && !files.has("/pki"));
+    let shown = format!("{directory:?} {files:?} {:?}", file("regauth.toml", "s3cret"));
+    assert_eq!(shown.matches("File(6 bytes)").count(), 3, "{shown}");
+    assert!(shown.contains("Unreadable(\"permission denied\")") && !shown.contains("s3cret"), "{shown}");
 }

@@ -55,11 +55,16 @@ fn a_certificate_given_as_root_is_trusted_as_the_servers() {
     let end = exchange(&given(&other), &serve(&other), Pace::Whole).end;
     assert!(matches!(end, Err(TlsError::Server(ServerFlaw::WrongName { .. }))), "{end:?}");
     assert!(exchange(&profile(&[]), &serve(&leaf), Pace::Whole).end.is_err());
-    let late = TlsClient::connect(&given(&leaf), &origin(), Time(4_000_000_000_000)).unwrap();
-    let mut pipe = Pipe::new(late, &serve(&leaf), Pace::Whole);
-    pipe.now = Time(4_000_000_000_000);
-    let end = pipe.run().end;
+    // Within its time only.
+    let at = |now| {
+        let client = TlsClient::connect(&given(&leaf), &origin(), now).unwrap();
+        let mut pipe = Pipe::new(client, &serve(&leaf), Pace::Whole);
+        pipe.now = now;
+        pipe.run().end
+    };
+    let end = at(Time(4_000_000_000_000));
     assert!(matches!(end, Err(TlsError::Server(ServerFlaw::Expired { .. }))), "{end:?}");
+    assert_eq!(at(Time(1_000_000_000)), Err(TlsError::Server(ServerFlaw::NotYetValid)));
 }
 
 #[test]

@@ -108,8 +108,19 @@ fn credentials_are_looked_up() {
     let agent = agent(|config| {
         config.ask(origin(REG));
     });
-    net.get(&agent, "https://reg.example/v2/app/manifests/1").ok(200, "blob");
+    let mut exchange = Exchange::new(&agent, agent.request("GET", "https://reg.example/v2/app/manifests/1").unwrap());
+    net.run(&mut exchange).ok(200, "blob");
     assert_eq!(net.connections, 1);
+    // What was sent is known by its scheme, never by its value.
+    let sent: Vec<_> = exchange.sent().iter().map(|sent| (sent.hop, sent.status, sent.authorization)).collect();
+    assert_eq!(
+        sent,
+        [
+            (Hop::Registry, Some(401), None),
+            (Hop::Token, Some(200), Some("Basic")),
+            (Hop::Registry, Some(200), Some("Bearer"))
+        ]
+    );
 }
 
 #[test]
