@@ -5,6 +5,7 @@
 mod answers;
 mod hops;
 mod links;
+mod local;
 mod pairs;
 mod rotation;
 mod socket;

@@ -191,6 +191,8 @@ pub(crate) struct Net {
     pub(crate) fail: Option<(usize, Failure)>,
     /// Once so many bytes were written on pooled connections, something comes that nobody asked for.
     pub(crate) unasked: Option<(usize, String)>,
+    /// Where every server is.
+    pub(crate) address: [u8; 4],
 }
 
 /// What an exchange came to.
@@ -245,6 +247,7 @@ impl Net {
             cut: usize::MAX,
             fail: None,
             unasked: None,
+            address: [198, 51, 100, 7],
         }
     }
 
@@ -358,7 +361,7 @@ impl Net {
                         exchange.failed(self.now, Failure::Connect);
                         continue;
                     };
-                    exchange.dial(Dial::Ip([198, 51, 100, 7].into())).unwrap();
+                    exchange.dial(Dial::Ip(self.address.into())).unwrap();
                     let mut cold = Socket::new(name, tls.as_ref(), self.connections);
                     if self.connections == 0 {
                         cold.cut = self.cut;
