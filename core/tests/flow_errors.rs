@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
-use regauth::config::{Config, Mode};
 use regauth::error::Reason;
 use regauth::tls::{Attempt, Evidence, Identity, Shown};
 use regauth::{
-    Agent, Answer, Credentials, Dial, Error, ErrorKind, Failure, Fault, Flow, Found, HelperFailure, Hop, Host, Origin,
-    Reference, Route, Rule, Step, Time,
+    Agent, Answer, Config, Credentials, Dial, Error, ErrorKind, Failure, Fault, Flow, Found, HelperFailure, Hop, Host,
+    Mode, Origin, Reference, Route, Rule, Step, Time,
 };
 
 const MANIFEST: &str = "https://reg.example/v2/app/manifests/1";

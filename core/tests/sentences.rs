@@ -1,4 +1,5 @@
 //! What is said of input that is wrong: URLs, image names, HTTP messages.
+#![cfg(all(feature = "config", feature = "tls"))]
 #![allow(clippy::unwrap_used)] // a test
 
 use regauth::config::Severity;
