@@ -103,16 +103,18 @@ fn an_answer_before_the_body_is_sent_is_heard() {
     for then in [Then::Close, Then::Cut, Then::Deaf] {
         for (eager, is_known) in [(false, true), (true, true), (false, false), (true, false)] {
             for pace in [usize::MAX, 1000] {
-                let mut net = Net::new();
-                net.eager = eager;
-                net.pace = pace;
-                net.upload = blob(300_000);
-                net.piece = 10_000;
-                net.serve(REG, move |_| ending(sized(413, "", "too large"), then));
-                upload(&mut net, &agent(|_| {}), "PATCH", URL, is_known).ok(413, "too large");
-                assert_eq!(net.connections, 1);
-                if eager || then == Then::Deaf {
-                    assert_eq!(net.pooled(), 0, "the rest of the body was not sent");
+                for (origin, url) in [(REG, URL), (PLAIN, "http://plain.example/v2/app/blobs/uploads/1")] {
+                    let mut net = Net::new();
+                    net.eager = eager;
+                    net.pace = pace;
+                    net.upload = blob(300_000);
+                    net.piece = 10_000;
+                    net.serve(origin, move |_| ending(sized(413, "", "too large"), then));
+                    upload(&mut net, &agent(|_| {}), "PATCH", url, is_known).ok(413, "too large");
+                    assert_eq!(net.connections, 1);
+                    if eager || then == Then::Deaf {
+                        assert_eq!(net.pooled(), 0, "the rest of the body was not sent");
+                    }
                 }
             }
         }
