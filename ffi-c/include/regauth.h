@@ -1698,7 +1698,7 @@ typedef struct {
    */
   void *ptr;
   /**
-   * How much there is; 0 where nothing more is wanted.
+   * How much there is; 0 where nothing more is wanted, for now or at all.
    */
   size_t len;
 } regauth_space;

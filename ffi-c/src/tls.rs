@@ -57,7 +57,7 @@ unsafe impl Struct for regauth_tls_step {}
 pub struct regauth_space {
     /// Where it begins.
     pub ptr: *mut c_void,
-    /// How much there is; 0 where nothing more is wanted.
+    /// How much there is; 0 where nothing more is wanted, for now or at all.
     pub len: usize,
 }
 

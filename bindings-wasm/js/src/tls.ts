@@ -115,7 +115,7 @@ export class TlsClient {
     return { kind, error: error ? taken(error) : input("the connection failed", "Make a new one.") };
   }
 
-  /** Where to read to: valid until the next call. Empty once nothing more is wanted. */
+  /** Where to read to: valid until the next call. Empty where nothing more is wanted, for now or at all. */
   space(): Uint8Array {
     const handle = this.#open;
     handle.space();
