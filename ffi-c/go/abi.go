@@ -29,8 +29,12 @@ type machine interface {
 	authorize(dst []byte, agent, now uint64, method, url string) ([]byte, status)
 }
 
-// host gives the machine of this process, made at the first use.
-var host = sync.OnceValues(newMachine)
+// host gives the machine of this process, and serverHost that of the server half, each made at the first use: who never
+// serves does not pay for it.
+var (
+	host       = sync.OnceValues(func() (machine, error) { return newMachine(false) })
+	serverHost = sync.OnceValues(func() (machine, error) { return newMachine(true) })
+)
 
 type status int32
 
@@ -65,7 +69,7 @@ func (s status) err() error {
 		return nil
 	case statusMisuse:
 		return ErrMisuse
-	case statusInput:
+	case statusInput, statusNull:
 		return ErrInput
 	case statusNone:
 		return errNone
@@ -88,7 +92,12 @@ type frame struct {
 }
 
 // use gives a frame of the machine of this process to body.
-func use(body func(*frame) error) (err error) {
+func use(body func(*frame) error) error { return useOf(host, body) }
+
+// serve does the same with the machine of the server half.
+func serve(body func(*frame) error) error { return useOf(serverHost, body) }
+
+func useOf(host func() (machine, error), body func(*frame) error) (err error) {
 	m, err := host()
 	if err != nil {
 		return err
@@ -384,6 +393,13 @@ func (c *invocation) pointerOr(err error) (uint64, error) {
 }
 
 func (c *invocation) u32() uint32 { return binary.LittleEndian.Uint32(c.f.m.bytes(c.result, 4)) }
+
+// spaceOrFailure does what space does, for a function that has one argument more, where an error comes out.
+func (c *invocation) spaceOrFailure() ([]byte, error) {
+	c.failed = c.f.alloc(8)
+	clear(c.f.m.bytes(c.failed, 8))
+	return c.space()
+}
 
 // space calls a function whose last three arguments are a buffer, and gives what was written to it.
 func (c *invocation) space() ([]byte, error) {

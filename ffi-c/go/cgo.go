@@ -34,7 +34,8 @@ func KeepCompiled(string) error { return nil }
 // place where the compiler looks by itself.
 type library struct{ frames chan *frame }
 
-func newMachine() (machine, error) {
+// newMachine is asked for one for each half, and the library is both.
+func newMachine(bool) (machine, error) {
 	if got := C.regauth_abi(); got != abiNumber {
 		return nil, fmt.Errorf("regauth: the library that is linked has ABI %d and not %d", got, abiNumber)
 	}

@@ -9,6 +9,9 @@
 //
 // TLS is crypto/tls, fed by a [Profile]: [Profile.TLSConfig].
 //
+// A registry's side is here too: [Guard], [Issuer], and [CA] for short-lived certificates; package server puts them before
+// an http.Handler.
+//
 // What has a Close method is freed by it at once, and otherwise when it was collected. A Flow that is given up must be
 // closed: it may hold the duty to fetch a token for others.
 package regauth

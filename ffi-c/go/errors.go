@@ -104,6 +104,8 @@ const (
 	ErrorField          ErrorKind = 24
 	ErrorBodyGone       ErrorKind = 25
 	ErrorCredentials    ErrorKind = 26
+	// ErrorSetup is a guard, an issuer or a certificate that cannot be made so.
+	ErrorSetup ErrorKind = 27
 )
 
 // CertificateState is what became of client authentication.

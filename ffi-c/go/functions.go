@@ -88,8 +88,57 @@ const (
 	fnDirectoryAdd
 	fnDirectoryUnreadable
 	fnDirectoryFree
+	fnPeerFromVerifiedDer
+	fnPeerFromProxySha256
+	fnPeerGet
+	fnPeerFree
+	fnSubjectNew
+	fnSubjectRole
+	fnSubjectBind
+	fnSubjectUntil
+	fnSubjectFree
+	fnTemplateParse
+	fnTemplateSubject
+	fnTemplateFree
+	fnPolicyParse
+	fnPolicyFree
+	fnGuardNew
+	fnGuardCheck
+	fnGuardCheckDirect
+	fnGuardFree
+	fnReplyGet
+	fnReplyFree
+	fnSigningKeyGenerate
+	fnSigningKeyFromPem
+	fnSigningKeyGet
+	fnSigningKeyJwks
+	fnSigningKeyFree
+	fnIssuerNew
+	fnIssuerRead
+	fnIssuerIssue
+	fnIssuerIssueScopes
+	fnIssuerRefuse
+	fnIssuerFree
+	fnAskGet
+	fnAskFree
+	fnCaNew
+	fnCaGet
+	fnCaServer
+	fnCaClient
+	fnCaClientFor
+	fnCaFree
+	fnIssuedGet
+	fnIssuedFree
+	fnTokenCertificate
+	fnBundleBuildkitd
+	fnBundleFile
+	fnBundleCommand
+	fnBundleFree
 	functions = iota
 )
+
+// firstServed is the first function of the server half.
+const firstServed = fnPeerFromVerifiedDer
 
 // abiNumber is REGAUTH_ABI.
 const abiNumber = 1
@@ -177,6 +226,52 @@ var names = [functions]string{
 	"directory_add",
 	"directory_unreadable",
 	"directory_free",
+	"peer_from_verified_der",
+	"peer_from_proxy_sha256",
+	"peer_get",
+	"peer_free",
+	"subject_new",
+	"subject_role",
+	"subject_bind",
+	"subject_until",
+	"subject_free",
+	"template_parse",
+	"template_subject",
+	"template_free",
+	"policy_parse",
+	"policy_free",
+	"guard_new",
+	"guard_check",
+	"guard_check_direct",
+	"guard_free",
+	"reply_get",
+	"reply_free",
+	"signing_key_generate",
+	"signing_key_from_pem",
+	"signing_key_get",
+	"signing_key_jwks",
+	"signing_key_free",
+	"issuer_new",
+	"issuer_read",
+	"issuer_issue",
+	"issuer_issue_scopes",
+	"issuer_refuse",
+	"issuer_free",
+	"ask_get",
+	"ask_free",
+	"ca_new",
+	"ca_get",
+	"ca_server",
+	"ca_client",
+	"ca_client_for",
+	"ca_free",
+	"issued_get",
+	"issued_free",
+	"token_certificate",
+	"bundle_buildkitd",
+	"bundle_file",
+	"bundle_command",
+	"bundle_free",
 }
 
 func (f function) name() string { return names[f] }

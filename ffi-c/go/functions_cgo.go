@@ -185,6 +185,110 @@ func dispatch(f function, a []uint64) uint64 {
 	case fnDirectoryFree:
 		C.regauth_directory_free((*C.regauth_directory)(pointer(a[0])))
 		return 0
+	case fnPeerFromVerifiedDer:
+		return uint64(C.regauth_peer_from_verified_der((*C.char)(pointer(a[0])), C.size_t(a[1]), C.uint32_t(a[2]), (**C.regauth_peer)(pointer(a[3])), (**C.regauth_error)(pointer(a[4]))))
+	case fnPeerFromProxySha256:
+		return uint64(C.regauth_peer_from_proxy_sha256((*C.uint8_t)(pointer(a[0])), (**C.regauth_peer)(pointer(a[1]))))
+	case fnPeerGet:
+		return uint64(C.regauth_peer_get((*C.regauth_peer)(pointer(a[0])), (*C.regauth_peer_info)(pointer(a[1]))))
+	case fnPeerFree:
+		C.regauth_peer_free((*C.regauth_peer)(pointer(a[0])))
+		return 0
+	case fnSubjectNew:
+		return uint64(C.regauth_subject_new((*C.char)(pointer(a[0])), C.size_t(a[1]), (**C.regauth_subject)(pointer(a[2])), (**C.regauth_error)(pointer(a[3]))))
+	case fnSubjectRole:
+		return uint64(C.regauth_subject_role((*C.regauth_subject)(pointer(a[0])), (*C.char)(pointer(a[1])), C.size_t(a[2])))
+	case fnSubjectBind:
+		return uint64(C.regauth_subject_bind((*C.regauth_subject)(pointer(a[0])), (*C.char)(pointer(a[1])), C.size_t(a[2]), (*C.char)(pointer(a[3])), C.size_t(a[4])))
+	case fnSubjectUntil:
+		return uint64(C.regauth_subject_until((*C.regauth_subject)(pointer(a[0])), C.uint64_t(a[1])))
+	case fnSubjectFree:
+		C.regauth_subject_free((*C.regauth_subject)(pointer(a[0])))
+		return 0
+	case fnTemplateParse:
+		return uint64(C.regauth_template_parse((*C.char)(pointer(a[0])), C.size_t(a[1]), (*C.char)(pointer(a[2])), C.size_t(a[3]), (**C.regauth_template)(pointer(a[4])), (**C.regauth_error)(pointer(a[5]))))
+	case fnTemplateSubject:
+		return uint64(C.regauth_template_subject((*C.regauth_template)(pointer(a[0])), (*C.regauth_peer)(pointer(a[1])), (**C.regauth_subject)(pointer(a[2]))))
+	case fnTemplateFree:
+		C.regauth_template_free((*C.regauth_template)(pointer(a[0])))
+		return 0
+	case fnPolicyParse:
+		return uint64(C.regauth_policy_parse((*C.char)(pointer(a[0])), C.size_t(a[1]), (**C.regauth_policy)(pointer(a[2])), (**C.regauth_error)(pointer(a[3]))))
+	case fnPolicyFree:
+		C.regauth_policy_free((*C.regauth_policy)(pointer(a[0])))
+		return 0
+	case fnGuardNew:
+		return uint64(C.regauth_guard_new((*C.regauth_guard_config)(pointer(a[0])), (**C.regauth_guard)(pointer(a[1])), (**C.regauth_error)(pointer(a[2]))))
+	case fnGuardCheck:
+		return uint64(C.regauth_guard_check((*C.regauth_guard)(pointer(a[0])), (*C.regauth_call)(pointer(a[1])), C.uint64_t(a[2]), (**C.regauth_reply)(pointer(a[3]))))
+	case fnGuardCheckDirect:
+		return uint64(C.regauth_guard_check_direct((*C.regauth_guard)(pointer(a[0])), (*C.regauth_call)(pointer(a[1])), (*C.regauth_subject)(pointer(a[2])), (*C.regauth_policy)(pointer(a[3])), (**C.regauth_reply)(pointer(a[4]))))
+	case fnGuardFree:
+		C.regauth_guard_free((*C.regauth_guard)(pointer(a[0])))
+		return 0
+	case fnReplyGet:
+		return uint64(C.regauth_reply_get((*C.regauth_reply)(pointer(a[0])), (*C.regauth_reply_info)(pointer(a[1]))))
+	case fnReplyFree:
+		C.regauth_reply_free((*C.regauth_reply)(pointer(a[0])))
+		return 0
+	case fnSigningKeyGenerate:
+		return uint64(C.regauth_signing_key_generate((*C.uint8_t)(pointer(a[0])), (**C.regauth_signing_key)(pointer(a[1])), (**C.regauth_error)(pointer(a[2]))))
+	case fnSigningKeyFromPem:
+		return uint64(C.regauth_signing_key_from_pem((*C.char)(pointer(a[0])), C.size_t(a[1]), (**C.regauth_signing_key)(pointer(a[2])), (**C.regauth_error)(pointer(a[3]))))
+	case fnSigningKeyGet:
+		return uint64(C.regauth_signing_key_get((*C.regauth_signing_key)(pointer(a[0])), (*C.regauth_signing_key_info)(pointer(a[1]))))
+	case fnSigningKeyJwks:
+		return uint64(C.regauth_signing_key_jwks((*C.regauth_signing_key)(pointer(a[0])), (*C.regauth_key_ref)(pointer(a[1])), (*C.char)(pointer(a[2])), C.size_t(a[3]), (*C.size_t)(pointer(a[4])), (**C.regauth_error)(pointer(a[5]))))
+	case fnSigningKeyFree:
+		C.regauth_signing_key_free((*C.regauth_signing_key)(pointer(a[0])))
+		return 0
+	case fnIssuerNew:
+		return uint64(C.regauth_issuer_new((*C.regauth_issuer_config)(pointer(a[0])), (**C.regauth_issuer)(pointer(a[1])), (**C.regauth_error)(pointer(a[2]))))
+	case fnIssuerRead:
+		return uint64(C.regauth_issuer_read((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_call)(pointer(a[1])), (**C.regauth_ask)(pointer(a[2])), (**C.regauth_reply)(pointer(a[3]))))
+	case fnIssuerIssue:
+		return uint64(C.regauth_issuer_issue((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_ask)(pointer(a[1])), (*C.regauth_subject)(pointer(a[2])), (*C.regauth_policy)(pointer(a[3])), C.uint64_t(a[4]), (*C.uint8_t)(pointer(a[5])), (**C.regauth_reply)(pointer(a[6]))))
+	case fnIssuerIssueScopes:
+		return uint64(C.regauth_issuer_issue_scopes((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_ask)(pointer(a[1])), (*C.regauth_subject)(pointer(a[2])), (*C.regauth_bytes)(pointer(a[3])), C.size_t(a[4]), C.uint64_t(a[5]), (*C.uint8_t)(pointer(a[6])), (**C.regauth_reply)(pointer(a[7]))))
+	case fnIssuerRefuse:
+		return uint64(C.regauth_issuer_refuse((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_ask)(pointer(a[1])), C.uint32_t(a[2]), C.uint32_t(a[3]), (**C.regauth_reply)(pointer(a[4]))))
+	case fnIssuerFree:
+		C.regauth_issuer_free((*C.regauth_issuer)(pointer(a[0])))
+		return 0
+	case fnAskGet:
+		return uint64(C.regauth_ask_get((*C.regauth_ask)(pointer(a[0])), (*C.regauth_ask_info)(pointer(a[1]))))
+	case fnAskFree:
+		C.regauth_ask_free((*C.regauth_ask)(pointer(a[0])))
+		return 0
+	case fnCaNew:
+		return uint64(C.regauth_ca_new(C.uint64_t(a[0]), C.uint64_t(a[1]), (*C.char)(pointer(a[2])), C.size_t(a[3]), (*C.uint8_t)(pointer(a[4])), (**C.regauth_ca)(pointer(a[5])), (**C.regauth_error)(pointer(a[6]))))
+	case fnCaGet:
+		return uint64(C.regauth_ca_get((*C.regauth_ca)(pointer(a[0])), (*C.regauth_issued_info)(pointer(a[1]))))
+	case fnCaServer:
+		return uint64(C.regauth_ca_server((*C.regauth_ca)(pointer(a[0])), (*C.regauth_bytes)(pointer(a[1])), C.size_t(a[2]), C.uint64_t(a[3]), C.uint64_t(a[4]), (*C.uint8_t)(pointer(a[5])), (**C.regauth_issued)(pointer(a[6])), (**C.regauth_error)(pointer(a[7]))))
+	case fnCaClient:
+		return uint64(C.regauth_ca_client((*C.regauth_ca)(pointer(a[0])), (*C.char)(pointer(a[1])), C.size_t(a[2]), (*C.char)(pointer(a[3])), C.size_t(a[4]), C.uint64_t(a[5]), C.uint64_t(a[6]), (*C.uint8_t)(pointer(a[7])), (**C.regauth_issued)(pointer(a[8])), (**C.regauth_error)(pointer(a[9]))))
+	case fnCaClientFor:
+		return uint64(C.regauth_ca_client_for((*C.regauth_ca)(pointer(a[0])), (*C.char)(pointer(a[1])), C.size_t(a[2]), (*C.char)(pointer(a[3])), C.size_t(a[4]), (*C.char)(pointer(a[5])), C.size_t(a[6]), C.uint64_t(a[7]), C.uint64_t(a[8]), (*C.uint8_t)(pointer(a[9])), (**C.regauth_issued)(pointer(a[10])), (**C.regauth_error)(pointer(a[11]))))
+	case fnCaFree:
+		C.regauth_ca_free((*C.regauth_ca)(pointer(a[0])))
+		return 0
+	case fnIssuedGet:
+		return uint64(C.regauth_issued_get((*C.regauth_issued)(pointer(a[0])), (*C.regauth_issued_info)(pointer(a[1]))))
+	case fnIssuedFree:
+		C.regauth_issued_free((*C.regauth_issued)(pointer(a[0])))
+		return 0
+	case fnTokenCertificate:
+		return uint64(C.regauth_token_certificate((*C.regauth_signing_key)(pointer(a[0])), (*C.char)(pointer(a[1])), C.size_t(a[2]), C.uint64_t(a[3]), C.uint64_t(a[4]), (*C.uint8_t)(pointer(a[5])), (*C.char)(pointer(a[6])), C.size_t(a[7]), (*C.size_t)(pointer(a[8])), (**C.regauth_error)(pointer(a[9]))))
+	case fnBundleBuildkitd:
+		return uint64(C.regauth_bundle_buildkitd((*C.regauth_bytes)(pointer(a[0])), C.size_t(a[1]), (*C.char)(pointer(a[2])), C.size_t(a[3]), C.uint64_t(a[4]), C.uint64_t(a[5]), (*C.uint8_t)(pointer(a[6])), (**C.regauth_bundle)(pointer(a[7])), (**C.regauth_error)(pointer(a[8]))))
+	case fnBundleFile:
+		return uint64(C.regauth_bundle_file((*C.regauth_bundle)(pointer(a[0])), C.size_t(a[1]), (*C.regauth_named)(pointer(a[2]))))
+	case fnBundleCommand:
+		return uint64(C.regauth_bundle_command((*C.regauth_bundle)(pointer(a[0])), (*C.char)(pointer(a[1])), C.size_t(a[2]), C.uint16_t(a[3]), C.size_t(a[4]), (*C.regauth_named)(pointer(a[5]))))
+	case fnBundleFree:
+		C.regauth_bundle_free((*C.regauth_bundle)(pointer(a[0])))
+		return 0
 	}
 	return uint64(statusInput)
 }

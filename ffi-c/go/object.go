@@ -29,7 +29,7 @@ func (o *object) close() {
 		return
 	}
 	o.cleanup.Stop()
-	_ = use(func(f *frame) error {
+	_ = o.use(func(f *frame) error {
 		f.call(o.free).u(o.at).run()
 		f.m.wakeAll()
 		return nil
@@ -61,7 +61,15 @@ func (o *object) with(body func(f *frame, at uint64) error) error {
 	if o.at == 0 {
 		return ErrClosed
 	}
-	return use(func(f *frame) error { return body(f, o.at) })
+	return o.use(func(f *frame) error { return body(f, o.at) })
+}
+
+// use gives a frame of the machine that the object lives in.
+func (o *object) use(body func(*frame) error) error {
+	if o.free >= firstServed {
+		return serve(body)
+	}
+	return use(body)
 }
 
 // millis is a time as the ABI has it: Unix milliseconds.

@@ -32,14 +32,16 @@ CGO_ENABLED=0 go test ./...
 step "the same under the race detector"
 concurrent='Goroutines|Gives|Closed|Errors|Files|Signer'
 go test -race -run "$concurrent" .
+go test -race ./server
 
 step "the static library (${PROFILE:-dev})"
 make -s --no-print-directory -C .. install PREFIX="$work" PROFILE="${PROFILE:-dev}"
 step "the package on cgo: vectors, soak; and under the race detector"
 export CGO_CFLAGS="-I$work/include" CGO_LDFLAGS="-L$work/lib"
 go vet -tags regauth_cgo ./...
-GLIBC_TUNABLES=glibc.malloc.tcache_count=0 go test -tags regauth_cgo -skip Empty .
+GLIBC_TUNABLES=glibc.malloc.tcache_count=0 go test -tags regauth_cgo -skip Empty . ./server
 go test -tags regauth_cgo -race -run "$concurrent" .
+go test -tags regauth_cgo -race ./server
 
 step "transport against nginx and distribution, under the race detector"
 cd transport

@@ -23,8 +23,13 @@ const Backend = "wasm"
 //go:embed regauth.wasm
 var module []byte
 
-// instance is the WebAssembly module, compiled at the first use and once a process. It does one thing at a time, so that
-// all agents of a process share one lock; a call is short and never waits for anything.
+// The server half, a module with a memory of its own.
+//
+//go:embed server.wasm
+var serverModule []byte
+
+// instance is a WebAssembly module, compiled at the first use and once a process. It does one thing at a time, so that
+// all agents of a process share one lock, and all of its server half another; a call is short and never waits for anything.
 type instance struct {
 	mu        sync.Mutex
 	memory    api.Memory
@@ -50,7 +55,16 @@ func KeepCompiled(directory string) (err error) {
 	return err
 }
 
-func newMachine() (machine, error) {
+// has is whether a function is in the module of the server half, or in the other one; those for errors are in both.
+func has(server bool, f function) bool {
+	return f == fnErrorGet || f == fnErrorFree || server == (f >= firstServed)
+}
+
+func newMachine(server bool) (machine, error) {
+	module := module
+	if server {
+		module = serverModule
+	}
 	ctx := experimental.WithCompilationWorkers(context.Background(), goruntime.GOMAXPROCS(0))
 	// Without the tables for stack traces of WebAssembly, which nobody would read.
 	settings := wazero.NewRuntimeConfig().WithDebugInfoEnabled(false)
@@ -75,9 +89,14 @@ func newMachine() (machine, error) {
 		return found
 	}
 	for f := range m.functions {
-		m.functions[f] = find(function(f).name())
+		if has(server, function(f)) {
+			m.functions[f] = find(function(f).name())
+		}
 	}
-	m.woken, m.wakeID, m.allocate, m.release = find("woken"), find("flow_wake_id"), find("alloc"), find("dealloc")
+	m.woken, m.allocate, m.release = find("woken"), find("alloc"), find("dealloc")
+	if !server {
+		m.wakeID = find("flow_wake_id")
+	}
 	abi := find("abi")
 	if err != nil {
 		return nil, err

@@ -88,10 +88,7 @@ func Covers(granted, needed []string) (bool, error) {
 func ParseOrigin(url string) (string, error) {
 	var origin []byte
 	err := use(func(f *frame) (err error) {
-		c := f.call(fnOriginParse).text(url)
-		c.failed = f.alloc(8)
-		clear(f.m.bytes(c.failed, 8))
-		origin, err = c.space()
+		origin, err = f.call(fnOriginParse).text(url).spaceOrFailure()
 		return err
 	})
 	return string(origin), err
