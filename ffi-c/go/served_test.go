@@ -9,9 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/regauth/regauth/ffi-c/go/internal/heap"
 )
 
 func fixed(first byte) *[32]byte {
@@ -339,6 +342,37 @@ func TestServedThingsThatAreClosedOrNothing(t *testing.T) {
 	guard.Close()
 	if _, err := guard.Check(Call{Method: "GET", Target: "/v2/"}, epoch); err != ErrClosed {
 		t.Errorf("came %v", err)
+	}
+}
+
+// What nobody closes is freed when it was collected; what a call gives is freed at once.
+func TestSoakOfTheServerHalf(t *testing.T) {
+	guard, issuer, policy, template, peers := trust(t)
+	der := made[*Issued](t)(made[*CA](t)(NewCA("builders", hour(1))).Client("b", "spiffe://example.org/build/b-0", hour(2))).CertificateDER
+	token := tokenOf(t, issuer, policy, template, peers[0], "repository:builds/b-0:pull")
+	var core, garbage uint64
+	for number := range 400 {
+		if number == 100 {
+			core, garbage = live(t, serverHost)
+		}
+		peer := made[*Peer](t)(NewPeerDER(der, PeerTLS))
+		if number%2 == 0 {
+			peer.Close()
+			peer = peers[0]
+		}
+		made[*Reply](t)(guard.Check(Call{Method: "GET", Target: "/v2/builds/b-0/tags/list", Authorization: []string{token}, Peer: peer}, epoch))
+		tokenOf(t, issuer, policy, template, peer, "repository:builds/b-0:pull")
+		if number%50 == 49 {
+			runtime.GC()
+		}
+	}
+	coreAfter, garbageAfter := live(t, serverHost)
+	t.Logf("%s: core %d bytes after 100 and %+d after 400, Go %d and %+d", Backend, core, int64(coreAfter-core), garbage, int64(garbageAfter-garbage))
+	if coreAfter > core+heap.Slack {
+		t.Error("the core's memory grows")
+	}
+	if garbageAfter > garbage+256<<10 {
+		t.Error("Go's heap grows")
 	}
 }
 

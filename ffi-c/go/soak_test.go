@@ -36,7 +36,7 @@ func soaked(t testing.TB, agent *Agent, number int, now time.Time) {
 }
 
 // live is the core's memory and Go's, in bytes.
-func live(t testing.TB) (core, garbage uint64) {
+func live(t testing.TB, host func() (machine, error)) (core, garbage uint64) {
 	// Twice: cleanups run after the first one.
 	runtime.GC()
 	runtime.GC()
@@ -61,12 +61,12 @@ func TestSoakLeavesTheHeapWhereItWas(t *testing.T) {
 	start := time.Now()
 	for number := range flows {
 		if number == 1000 {
-			core, garbage = live(t)
+			core, garbage = live(t, host)
 		}
 		// A second for each, so that tokens run out too.
 		soaked(t, agent, number, epoch.Add(time.Duration(number)*time.Second))
 	}
-	coreAfter, garbageAfter := live(t)
+	coreAfter, garbageAfter := live(t, host)
 	t.Logf("%s: %d flows, %.1f us each; core %d bytes after 1,000 and %+d after all, Go %d and %+d", Backend, flows,
 		float64(time.Since(start).Microseconds())/float64(flows), core, int64(coreAfter-core), garbage, int64(garbageAfter-garbage))
 	if coreAfter > core+heap.Slack {
