@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	regauth "github.com/regauth/regauth/ffi-c/go"
@@ -297,6 +298,11 @@ func TestATokenRequestIsBounded(t *testing.T) {
 	}
 	if short, long := post(10), post(10<<20); short != 401 || long < 400 || long >= 500 || long == 401 {
 		t.Errorf("came %d for a short one, %d for a long one", short, long)
+	}
+	broken := httptest.NewRecorder()
+	request := httptest.NewRequest("POST", "/token", iotest.ErrReader(io.ErrUnexpectedEOF))
+	if w.token.ServeHTTP(broken, request); broken.Code != 400 {
+		t.Errorf("came %d for one that broke off", broken.Code)
 	}
 }
 

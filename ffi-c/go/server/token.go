@@ -44,6 +44,8 @@ func ByTemplate(template *regauth.Template, policy *regauth.Policy) Authenticate
 	}
 }
 
+var errUnread = errors.New("the request could not be read")
+
 // Token is an http.Handler for a registry's token endpoint.
 type Token struct {
 	// Issuer issues.
@@ -59,6 +61,10 @@ type Token struct {
 
 func (t *Token) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply, why, err := t.answer(r)
+	if errors.Is(err, errUnread) {
+		http.Error(w, errUnread.Error(), http.StatusBadRequest)
+		return
+	}
 	if err != nil {
 		fail(w, err)
 		return
@@ -79,7 +85,7 @@ func (t *Token) answer(r *http.Request) (reply *regauth.Reply, why, err error) {
 	asked := call(r, peer)
 	// One byte more than is allowed, for the issuer to refuse.
 	if asked.Body, err = io.ReadAll(io.LimitReader(r.Body, regauth.MaxTokenRequest+1)); err != nil {
-		return nil, nil, fmt.Errorf("the request could not be read: %w", err)
+		return nil, nil, fmt.Errorf("%w: %w", errUnread, err)
 	}
 	defer clear(asked.Body)
 	ask, reply, err := t.Issuer.Read(asked)
