@@ -12,7 +12,10 @@ trap 'rm -rf "$work"' EXIT
 step() { echo "package: $*"; }
 
 step "making the sdist"
-"$tools/maturin" sdist --quiet --out "$work" >/dev/null 2>&1
+"$tools/maturin" sdist --out "$work" >"$work/log" 2>&1 || {
+	cat "$work/log" >&2
+	exit 1
+}
 sdist=$(ls "$work"/*.tar.gz)
 step "sdist: $(wc -c <"$sdist") bytes"
 for source in . "$sdist"; do
