@@ -61,30 +61,17 @@ pub fn origin(py: Python<'_>, url: &str) -> PyResult<Origin> {
 }
 
 pub fn hop(py: Python<'_>, name: &str) -> PyResult<Hop> {
-    let all = [Hop::Registry, Hop::Token, Hop::Redirect, Hop::Upload, Hop::Layer, Hop::TokenRedirect];
-    let found = all.into_iter().find(|hop| hop.as_str() == name);
-    found.ok_or_else(|| {
-        let names = all.map(Hop::as_str).join(", ");
-        errors::config(py, &format!("{name:?} is no hop"), &format!("Name one of {names}."))
-    })
+    named(py, "hop", &Hop::ALL.map(|hop| (hop.as_str(), hop)), name)
 }
 
-/// The names of failures.
-pub const FAILURES: [(&str, Failure); 8] = [
-    ("connect", Failure::Connect),
-    ("timeout", Failure::Timeout),
-    ("reset", Failure::Reset),
-    ("server-certificate", Failure::ServerCertificate),
-    ("certificate-required", Failure::CertificateRequired),
-    ("certificate-rejected", Failure::CertificateRejected),
-    ("tls", Failure::Tls),
-    ("address-refused", Failure::AddressRefused),
-];
-
 pub fn failure(py: Python<'_>, name: &str) -> PyResult<Failure> {
-    FAILURES.iter().find(|(known, _)| *known == name).map(|(_, failure)| *failure).ok_or_else(|| {
-        let names = FAILURES.map(|(name, _)| name).join(", ");
-        errors::config(py, &format!("{name:?} is no failure"), &format!("Name one of {names}."))
+    named(py, "failure", &Failure::ALL.map(|failure| (failure.as_str(), failure)), name)
+}
+
+fn named<T: Copy>(py: Python<'_>, what: &str, all: &[(&str, T)], name: &str) -> PyResult<T> {
+    all.iter().find(|(known, _)| *known == name).map(|(_, one)| *one).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        errors::config(py, &format!("{name:?} is no {what}"), &format!("Name one of {}.", names.join(", ")))
     })
 }
 

@@ -7,7 +7,6 @@ use regauth::error::CertificateState;
 use regauth::tls::{IdentityError, TlsError};
 use regauth::{Error, ErrorKind, Failure, Fault};
 
-use crate::convert::FAILURES;
 use crate::evidence::Evidence;
 
 /// `regauth.errors`.
@@ -47,12 +46,8 @@ pub fn tls(py: Python<'_>, error: &TlsError, evidence: Evidence) -> PyErr {
         _ => "NetworkError",
     };
     let more = PyDict::new(py);
-    let set = more.set_item("evidence", evidence).and_then(|()| more.set_item("failure", name(error.failure())));
+    let set = more.set_item("evidence", evidence).and_then(|()| more.set_item("failure", error.failure().as_str()));
     set.map_or_else(|error| error, |()| make(py, class, &error.what(), error.remedy(), &more))
-}
-
-fn name(failure: Failure) -> &'static str {
-    FAILURES.iter().find(|(_, known)| *known == failure).map_or("tls", |(name, _)| name)
 }
 
 /// The class for an error.
@@ -90,10 +85,10 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
         more.set_item("origin", error.origin().map(ToString::to_string))?;
         match error.kind() {
             ErrorKind::Network { failure, evidence } => {
-                more.set_item("failure", name(*failure))?;
+                more.set_item("failure", failure.as_str())?;
                 more.set_item("evidence", evidence.as_deref().cloned().map(Evidence))?;
             }
-            ErrorKind::Address(_) => more.set_item("failure", name(Failure::AddressRefused))?,
+            ErrorKind::Address(_) => more.set_item("failure", Failure::AddressRefused.as_str())?,
             ErrorKind::TokenRefused { status, code, .. } => {
                 more.set_item("status", *status)?;
                 more.set_item("code", *code)?;

@@ -142,9 +142,7 @@ impl Evidence {
 
     /// What a broken connection is to be reported as: `seen`, unless these facts say more about it.
     fn failure(&self, py: Python<'_>, seen: &str) -> PyResult<&'static str> {
-        let failure = self.0.failure(convert::failure(py, seen)?);
-        let named = convert::FAILURES.iter().find(|(_, known)| *known == failure);
-        Ok(named.map_or("tls", |(name, _)| name))
+        Ok(self.0.failure(convert::failure(py, seen)?).as_str())
     }
 
     fn __repr__(&self) -> String {

@@ -98,13 +98,7 @@ pub struct Wait {
 
 impl Wait {
     pub const fn new(until: regauth::Time, why: Waiting) -> Self {
-        let why = match why {
-            Waiting::Token => "token",
-            Waiting::Skew => "skew",
-            Waiting::RetryAfter => "retry-after",
-            _ => "back-off",
-        };
-        Self { until: until.0, why }
+        Self { until: until.0, why: why.as_str() }
     }
 }
 

@@ -49,7 +49,7 @@ impl From<&Error> for Failed {
             line: None,
         };
         match error.kind() {
-            ErrorKind::Network { failure, .. } => failed.failure = Some(names::of_failure(*failure).into()),
+            ErrorKind::Network { failure, .. } => failed.failure = Some(failure.as_str().into()),
             ErrorKind::Ask { line, .. } => failed.line = Some(line.clone()),
             ErrorKind::TokenRefused { status, .. }
             | ErrorKind::Refused { status, .. }

@@ -13,7 +13,6 @@ use crate::agent::{Agent, Referrer};
 use crate::error::Failed;
 use crate::evidence::Evidence;
 use crate::flow::{Flow, dial, failure, found, millis, query, time};
-use crate::names;
 use crate::text::{bytes, string};
 
 /// The state of an idle connection.
@@ -136,7 +135,7 @@ impl Exchange {
                 std::iter::once(head.status().into()).chain(fields).collect()
             }
             Do::Credentials(asked) => query(asked),
-            Do::Wait { until, why } => vec![millis(until).into(), names::waiting(why).into()],
+            Do::Wait { until, why } => vec![millis(until).into(), why.as_str().into()],
             Do::Done => vec![status.into(), mount_denied.into()],
             Do::Failed(error) => vec![Failed::from(error).into()],
             _ => Vec::new(),

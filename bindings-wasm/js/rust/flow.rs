@@ -119,7 +119,7 @@ impl Flow {
         let step = match core.poll(time(now), &self.waker) {
             Step::Send(out) => return outgoing(out),
             Step::Credentials(asked) => std::iter::once("credentials".into()).chain(query(asked)).collect(),
-            Step::Wait { until, why } => vec!["wait".into(), millis(until).into(), names::waiting(why).into()],
+            Step::Wait { until, why } => vec!["wait".into(), millis(until).into(), why.as_str().into()],
             Step::Failed(error) => vec!["failed".into(), Failed::from(error).into()],
             _ => Vec::new(),
         };

@@ -9,7 +9,6 @@ use crate::config::{Host, roots};
 use crate::error::Failed;
 use crate::evidence::Evidence;
 use crate::flow::time;
-use crate::names;
 
 /// A TLS profile.
 #[wasm_bindgen]
@@ -41,7 +40,7 @@ impl Profile {
 fn failed(error: &TlsError) -> Failed {
     let mut failed = Failed::input(&error.what(), error.remedy());
     failed.kind = "tls".into();
-    failed.failure = Some(names::of_failure(error.failure()).into());
+    failed.failure = Some(error.failure().as_str().into());
     failed
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::credentials::Helper;
+use super::flow::Waiting;
 use super::hop::{Hop, Reason};
 use crate::error::Error;
 use crate::origin::{Origin, Url};
@@ -74,7 +75,7 @@ pub(crate) enum Line {
     },
     AnyHttps,
     Wait {
-        why: &'static str,
+        why: Waiting,
         until: Time,
     },
     Again {
@@ -104,7 +105,7 @@ impl Trace {
     }
 
     /// Whether the last line says the same of a wait: it is polled many times.
-    pub(crate) fn ends_waiting(&self, reason: &str) -> bool {
+    pub(crate) fn ends_waiting(&self, reason: Waiting) -> bool {
         matches!(self.0.last(), Some(Line::Wait { why, .. }) if *why == reason)
     }
 

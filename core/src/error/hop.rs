@@ -23,6 +23,10 @@ pub enum Hop {
 }
 
 impl Hop {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Registry, Self::Token, Self::Redirect, Self::Upload, Self::Layer, Self::TokenRedirect];
+
     /// `registry`, `token`, `redirect`, `upload`, `layer` or `token-redirect`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -65,6 +65,35 @@ pub enum Failure {
     AddressRefused,
 }
 
+impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Connect,
+        Self::Timeout,
+        Self::Reset,
+        Self::ServerCertificate,
+        Self::CertificateRequired,
+        Self::CertificateRejected,
+        Self::Tls,
+        Self::AddressRefused,
+    ];
+
+    /// `connect`, `timeout`, `reset`, `server-certificate`, `certificate-required`, `certificate-rejected`, `tls` or
+    /// `address-refused`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::ServerCertificate => "server-certificate",
+            Self::CertificateRequired => "certificate-required",
+            Self::CertificateRejected => "certificate-rejected",
+            Self::Tls => "tls",
+            Self::AddressRefused => "address-refused",
+        }
+    }
+}
+
 /// What happened. Matched in tests and by bindings; the texts come from [`Error`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

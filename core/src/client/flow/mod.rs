@@ -373,8 +373,8 @@ impl Flow {
     }
 
     fn wait(&mut self, until: Time, why: Waiting) {
-        if !self.trace.ends_waiting(why.as_str()) {
-            self.trace.add(Line::Wait { why: why.as_str(), until });
+        if !self.trace.ends_waiting(why) {
+            self.trace.add(Line::Wait { why, until });
         }
         self.state = State::Wait { until, why };
     }

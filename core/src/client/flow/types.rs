@@ -1,5 +1,6 @@
 //! What goes between a flow and its host.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::client::credentials::Query;
@@ -46,14 +47,25 @@ pub enum Waiting {
 }
 
 impl Waiting {
-    /// For people.
+    /// `token`, `skew`, `retry-after` or `back-off`.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Token => "token",
+            Self::Skew => "skew",
+            Self::RetryAfter => "retry-after",
+            Self::BackOff => "back-off",
+        }
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Token => "another flow's token request",
             Self::Skew => "a second, as the fresh token was refused and clocks may differ",
             Self::RetryAfter => "the time that the token service named",
             Self::BackOff => "the next attempt at a token service that could not be reached",
-        }
+        })
     }
 }
 
