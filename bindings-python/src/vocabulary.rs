@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use regauth::challenge::FlawKind;
 use regauth::hop::{Chain, Decision, Question};
 use regauth::origin::Class;
 use regauth::token::NoGrant;
@@ -181,20 +180,6 @@ impl Flaw {
     }
 }
 
-const fn flaw_kind(kind: FlawKind) -> &'static str {
-    match kind {
-        FlawKind::Empty => "empty",
-        FlawKind::Unquoted => "unquoted",
-        FlawKind::Unterminated => "unterminated",
-        FlawKind::NoValue => "no-value",
-        FlawKind::NoComma => "no-comma",
-        FlawKind::Repeated => "repeated",
-        FlawKind::NoScheme => "no-scheme",
-        FlawKind::Control => "control",
-        _ => "junk",
-    }
-}
-
 /// All challenges of an answer, in their order; `flaws` is empty where the fields follow the grammar.
 #[pyclass(frozen, sequence, module = "regauth")]
 pub struct Challenges {
@@ -245,7 +230,7 @@ pub fn parse_challenges(py: Python<'_>, fields: &Bound<'_, PyAny>) -> PyResult<C
         flaws: all
             .flaws
             .iter()
-            .map(|flaw| Flaw { field: flaw.field, offset: flaw.offset, kind: flaw_kind(flaw.kind) })
+            .map(|flaw| Flaw { field: flaw.field, offset: flaw.offset, kind: flaw.kind.as_str() })
             .collect(),
     })
 }

@@ -130,10 +130,31 @@ pub enum FlawKind {
     Repeated,
     /// A parameter before any scheme: dropped.
     NoScheme,
+    /// A parameter after a token68: the token68 is dropped.
+    AfterToken68,
     /// Something that is neither a scheme nor a parameter: skipped to the next comma or white space.
     Junk,
     /// A line break outside quotes: read as a space. In a quoted string a control character is kept.
     Control,
+}
+
+impl FlawKind {
+    /// `empty`, `unquoted`, `unterminated`, `no-value`, `no-comma`, `repeated`, `no-scheme`, `after-token68`, `junk` or
+    /// `control`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Unquoted => "unquoted",
+            Self::Unterminated => "unterminated",
+            Self::NoValue => "no-value",
+            Self::NoComma => "no-comma",
+            Self::Repeated => "repeated",
+            Self::NoScheme => "no-scheme",
+            Self::AfterToken68 => "after-token68",
+            Self::Junk => "junk",
+            Self::Control => "control",
+        }
+    }
 }
 
 /// The challenges of an answer, and what was wrong with their text.
@@ -181,6 +202,10 @@ pub fn each<'a>(field: &'a [u8], mut found: impl FnMut(&Challenge<'a>), mut flaw
                 Ok((raw, escaped, clean)) => {
                     if !clean {
                         flaw((start, FlawKind::Unquoted));
+                    }
+                    // A challenge has the one or the others (RFC 9110 section 11.3); `realm=, service="r"` meant these.
+                    if current.token68.take().is_some() {
+                        flaw((start, FlawKind::AfterToken68));
                     }
                     if !any {
                         flaw((start, FlawKind::NoScheme));
@@ -382,6 +407,7 @@ mod tests {
         assert_eq!(flaws("Bearer a=b, realm=\"x"), [(12, FlawKind::Unterminated)]);
         assert_eq!(flaws("Bearer a=b, A=c"), [(12, FlawKind::Repeated)]);
         assert_eq!(flaws("a=b"), [(0, FlawKind::NoScheme)]);
+        assert_eq!(flaws("Bearer realm=, service=r"), [(15, FlawKind::AfterToken68)]);
         assert_eq!(flaws("Bearer\"x\" a=b")[0], (0, FlawKind::Junk));
         assert_eq!(flaws(" ,"), [(0, FlawKind::Empty)]);
         assert_eq!(flaws("Basic\r\n realm=x"), [(5, FlawKind::Control)]);
