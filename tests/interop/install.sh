@@ -11,36 +11,10 @@ tools=$(cd "$here/../.." && pwd)/.tools/bin
 mkdir -p "$tools"
 cd "$here"
 
-step() { echo "interop: $*"; }
-fail() {
-	echo "interop: $*" >&2
-	exit 1
-}
+what=interop
+. "$here/../installing.sh"
 
-# runc is in /usr/sbin, which a user's PATH may lack.
-PATH=$PATH:/usr/sbin
-packages=
-for name in runc patch; do
-	command -v $name >/dev/null 2>&1 || packages="$packages $name"
-done
-if [ -z "$packages" ]; then
-	step "Debian packages: there"
-elif [ "$(id -u)" != 0 ]; then
-	fail "Debian packages missing. Run as root: apt-get install$packages"
-elif ! command -v apt-get >/dev/null 2>&1; then
-	fail "programs missing and no apt-get here. Install by the means of this system:$packages"
-else
-	step "Debian packages: installing$packages"
-	export DEBIAN_FRONTEND=noninteractive
-	# A list may be old; a fresh machine has none.
-	apt-get update -qq >/dev/null 2>&1 || step "apt-get update failed, going on with the lists that are there"
-	# shellcheck disable=SC2086
-	apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 ||
-		fail "the installation failed. Try by hand: apt-get install$packages"
-	step "Debian packages: installed"
-fi
-
-command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
+debian runc=runc patch=patch
 command -v go >/dev/null 2>&1 || fail "Go is missing. Install Go $(sed -n 's/^go //p' go.mod) or newer"
 export CGO_ENABLED=0 GOWORK=off
 

@@ -10,11 +10,8 @@ program=$root/.tools/bin/envoy
 # The file beside the program says which version it is.
 stamp=$target/version
 
-step() { echo "servers: $*"; }
-fail() {
-	echo "servers: $*" >&2
-	exit 1
-}
+what=servers
+. "$root/tests/installing.sh"
 
 if [ -x "$program" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$version" ]; then
 	step "Envoy $version: there"

@@ -11,50 +11,13 @@ version=v3.1.1
 # The file beside the program says which version it is.
 stamp=$tools/registry-v3.version
 
-step() { echo "servers: $*"; }
-fail() {
-	echo "servers: $*" >&2
-	exit 1
-}
+what=servers
+. "$root/tests/installing.sh"
 
-# nginx is in /usr/sbin, which a user's PATH may lack.
-PATH=$PATH:/usr/sbin
-packages=
-need() {
-	command -v "$1" >/dev/null 2>&1 || packages="$packages $2"
-}
-need nginx nginx-light
-need docker-registry docker-registry
-need skopeo skopeo
-need curl curl
-need openssl openssl
-# Without the package apache2, which is the system's service.
-need apache2 apache2-bin
-need caddy caddy
-need softhsm2-util softhsm2
+# apache2-bin: without the package apache2, which is the system's service.
+debian nginx=nginx-light docker-registry=docker-registry skopeo=skopeo curl=curl openssl=openssl apache2=apache2-bin \
+	caddy=caddy softhsm2-util=softhsm2
 
-if [ -z "$packages" ]; then
-	step "Debian packages: there"
-elif [ "$(id -u)" != 0 ]; then
-	fail "Debian packages missing. Run as root: apt-get install$packages"
-elif ! command -v apt-get >/dev/null 2>&1; then
-	fail "programs missing and no apt-get here. Install by the means of this system:$packages"
-else
-	step "Debian packages: installing$packages"
-	export DEBIAN_FRONTEND=noninteractive
-	log=$(mktemp)
-	# A list may be old; a fresh machine has none.
-	apt-get update -qq >"$log" 2>&1 || step "apt-get update failed, going on with the lists that are there"
-	# shellcheck disable=SC2086
-	apt-get install -y -qq --no-install-recommends $packages >>"$log" 2>&1 || {
-		tail -20 "$log" >&2
-		fail "apt-get install failed. Try by hand: apt-get install$packages"
-	}
-	rm -f "$log"
-	step "Debian packages: installed"
-fi
-
-command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
 mtls=$tools/go-mtls
 if [ -x "$mtls" ] && [ -z "$(find "$root/tests/servers/go" -newer "$mtls" -type f)" ]; then
 	step "the Go server: there"
