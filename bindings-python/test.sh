@@ -6,11 +6,8 @@ cd "$(dirname "$0")"
 root=$(cd .. && pwd)
 venv=$root/.tools/python
 
-step() { echo "python: $*"; }
-fail() {
-	echo "python: $*" >&2
-	exit 1
-}
+what=python
+. "$root/tests/steps.sh"
 
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||

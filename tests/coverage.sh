@@ -5,14 +5,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-step() { echo "coverage: $*"; }
+what=coverage
+. ./tests/steps.sh
 tools=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin
 if ! [ -x "$tools/llvm-cov" ]; then
 	step "llvm-tools of the compiler: installing, half a minute"
-	rustup component add llvm-tools >/dev/null 2>&1 || {
-		echo "coverage: llvm-tools is missing. Install it: rustup component add llvm-tools" >&2
-		exit 1
-	}
+	rustup component add llvm-tools >/dev/null 2>&1 ||
+		fail "llvm-tools is missing. Install it: rustup component add llvm-tools"
 fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/coverage"
 mkdir -p "$CARGO_TARGET_DIR/profiles"

@@ -6,17 +6,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-step() { echo "miri: $*"; }
-command -v rustup >/dev/null 2>&1 || {
-	echo "miri: rustup is missing. Install it (https://rustup.rs); Miri comes with a nightly compiler" >&2
-	exit 1
-}
+what=miri
+. ./tests/steps.sh
+command -v rustup >/dev/null 2>&1 ||
+	fail "rustup is missing. Install it (https://rustup.rs); Miri comes with a nightly compiler"
 if ! cargo +nightly miri --version >/dev/null 2>&1; then
 	step "nightly Rust with Miri: installing, about a minute"
-	rustup toolchain install nightly --profile minimal --component miri,rust-src --no-self-update >/dev/null 2>&1 || {
-		echo "miri: missing. Install it: rustup toolchain install nightly --profile minimal --component miri,rust-src" >&2
-		exit 1
-	}
+	rustup toolchain install nightly --profile minimal --component miri,rust-src --no-self-update >/dev/null 2>&1 ||
+		fail "missing. Install it: rustup toolchain install nightly --profile minimal --component miri,rust-src"
 fi
 step "building its standard library and the tests, then running them: some minutes"
 # Vectors are files, so the programs are not isolated from them.

@@ -11,11 +11,8 @@ jobs=${JOBS:-1}
 # shellcheck disable=SC2012
 targets=${TARGETS:-$(ls fuzz_targets | sed 's/\.rs$//')}
 
-step() { echo "fuzz: $*"; }
-fail() {
-	echo "fuzz: $*" >&2
-	exit 1
-}
+what=fuzz
+. ../../tests/steps.sh
 
 command -v rustup >/dev/null 2>&1 || fail "rustup is missing. Install it (https://rustup.rs); the sanitizers need a nightly compiler"
 command -v c++ >/dev/null 2>&1 || fail "a C++ compiler is missing, libFuzzer is built with it. Install it: apt-get install g++"

@@ -8,13 +8,9 @@ work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 export GOWORK=off
 
-step() { echo "go: $*"; }
-fail() {
-	echo "go: $*" >&2
-	exit 1
-}
+what=go
+. "$here/../../tests/steps.sh"
 
-command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
 command -v go >/dev/null 2>&1 || fail "Go is missing. Install Go 1.25 or newer"
 command -v gcc >/dev/null 2>&1 || fail "gcc is missing, for the race detector and cgo. Install it: apt-get install gcc"
 cd "$here"

@@ -13,35 +13,11 @@ profile=${PROFILE:-dev}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-step() { echo "ffi-c: $*"; }
-fail() {
-	echo "ffi-c: $*" >&2
-	exit 1
-}
+what=ffi-c
+. "$root/tests/steps.sh"
 
-packages=
-need() { command -v "$1" >/dev/null 2>&1 || packages="$packages $2"; }
-need_pc() { pkg-config --exists "$1" 2>/dev/null || packages="$packages $2"; }
-need "$cc" gcc
-need g++ g++
-need make make
-need pkg-config pkg-config
-need cmake cmake
-need valgrind valgrind
-need_pc jansson libjansson-dev
-need_pc libcurl libcurl4-openssl-dev
-need_pc libssl libssl-dev
-if [ -n "$packages" ]; then
-	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || fail "missing, install them:$packages"
-	step "installing$packages"
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get update -qq >"$work/log" 2>&1 || true
-	# shellcheck disable=SC2086
-	apt-get install -y -qq --no-install-recommends $packages >>"$work/log" 2>&1 || {
-		tail -20 "$work/log" >&2
-		fail "apt-get install failed:$packages"
-	}
-fi
+debian "$cc=gcc" g++=g++ make=make pkg-config=pkg-config cmake=cmake valgrind=valgrind \
+	jansson.pc=libjansson-dev libcurl.pc=libcurl4-openssl-dev libssl.pc=libssl-dev
 
 prefix=$work/prefix
 make -s --no-print-directory -C "$here" install symbols PREFIX="$prefix" PROFILE="$profile"

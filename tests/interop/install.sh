@@ -12,7 +12,7 @@ mkdir -p "$tools"
 cd "$here"
 
 what=interop
-. "$here/../installing.sh"
+. "$here/../steps.sh"
 
 debian runc=runc patch=patch
 command -v go >/dev/null 2>&1 || fail "Go is missing. Install Go $(sed -n 's/^go //p' go.mod) or newer"

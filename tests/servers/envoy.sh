@@ -11,7 +11,7 @@ program=$root/.tools/bin/envoy
 stamp=$target/version
 
 what=servers
-. "$root/tests/installing.sh"
+. "$root/tests/steps.sh"
 
 if [ -x "$program" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$version" ]; then
 	step "Envoy $version: there"

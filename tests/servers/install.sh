@@ -12,7 +12,7 @@ version=v3.1.1
 stamp=$tools/registry-v3.version
 
 what=servers
-. "$root/tests/installing.sh"
+. "$root/tests/steps.sh"
 
 # apache2-bin: without the package apache2, which is the system's service.
 debian nginx=nginx-light docker-registry=docker-registry skopeo=skopeo curl=curl openssl=openssl apache2=apache2-bin \

@@ -1,5 +1,5 @@
-# What the scripts that install programs for tests have in common. Source it, with `what` set to the word that its
-# progress lines begin with.
+# What the scripts behind the Makefile have in common: progress lines, errors that say what to install, Debian packages.
+# Source it, with `what` set to the word that each line begins with.
 
 step() { echo "$what: $*"; }
 fail() {
@@ -11,11 +11,15 @@ fail() {
 PATH=$PATH:/usr/sbin
 command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
 
-# Debian packages, given as program=package: as root it installs those whose program is missing, otherwise it says which.
+# Debian packages, given as program=package, or library.pc=package: as root it installs those whose program or library is
+# missing, otherwise it says which.
 debian() {
 	packages=
 	for pair in "$@"; do
-		command -v "${pair%%=*}" >/dev/null 2>&1 || packages="$packages ${pair#*=}"
+		case ${pair%%=*} in
+		*.pc) pkg-config --exists "$(basename "${pair%%=*}" .pc)" 2>/dev/null ;;
+		*) command -v "${pair%%=*}" >/dev/null 2>&1 ;;
+		esac || packages="$packages ${pair#*=}"
 	done
 	if [ -z "$packages" ]; then
 		step "Debian packages: there"
