@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 #[cfg(feature = "server")]
-use p256::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _};
+use p256::pkcs8::DecodePrivateKey as _;
 use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 
 /// A private key and its public point. ECDSA by RFC 6979: signing takes no randomness.
+#[derive(Clone)]
 pub(crate) struct KeyPair {
     key: SigningKey,
     point: [u8; 65],
@@ -48,7 +49,7 @@ impl KeyPair {
     }
 
     /// Whether thumbprints with and without leading zeros are the same.
-    pub(crate) fn is_unambiguous(&self) -> bool {
+    fn is_unambiguous(&self) -> bool {
         let (x, y) = self.coordinates();
         x.first() != Some(&0) && y.first() != Some(&0)
     }
@@ -60,7 +61,7 @@ impl KeyPair {
     }
 
     /// x and y, 32 bytes each.
-    pub(crate) fn coordinates(&self) -> (&[u8], &[u8]) {
+    fn coordinates(&self) -> (&[u8], &[u8]) {
         self.point.get(1..).unwrap_or_default().split_at_checked(32).unwrap_or_default()
     }
 
@@ -68,13 +69,6 @@ impl KeyPair {
     #[cfg(feature = "server")]
     pub(crate) fn verifying(&self) -> p256::ecdsa::VerifyingKey {
         *self.key.verifying_key()
-    }
-
-    /// SubjectPublicKeyInfo, DER (RFC 5480 section 2).
-    #[cfg(feature = "server")]
-    pub(crate) fn spki_der(&self) -> Vec<u8> {
-        // An uncompressed P-256 point always encodes; an empty document would be refused by whoever reads it.
-        self.key.verifying_key().to_public_key_der().map(|der| der.as_bytes().to_vec()).unwrap_or_default()
     }
 
     /// PKCS#8 version 1 (RFC 5208) as PEM, the only form that every TLS stack reads. Empty if it could not be encoded.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::KeyError;
@@ -78,8 +79,8 @@ pub struct Reply {
 
 impl Reply {
     /// An answer with a JSON body.
-    pub(super) fn json(status: u16, reason: Reason, body: &Value) -> Self {
-        // A value without maps of other keys than text always encodes.
+    pub(super) fn json(status: u16, reason: Reason, body: &impl Serialize) -> Self {
+        // What has no maps of other keys than text always encodes.
         let body = Secret::from(serde_json::to_vec(body).unwrap_or_default());
         Self { status, headers: vec![("Content-Type", "application/json".into())], body, reason, jti: None }
     }
@@ -168,6 +169,12 @@ reasons! {
     Later "later" "the service is busy; try again later",
     /// A key or claims that cannot be used.
     Sign "sign" "the token could not be signed; this is the server's fault",
+    /// The key is elsewhere.
+    KeyElsewhere "key-elsewhere" "the token's key is held elsewhere; the server has to prepare, sign and finish",
+    /// What the host gave as a signature is none.
+    SignatureSyntax "signature-syntax" "the signer's answer is no ECDSA signature; the server has to give DER, or r and s of 32 bytes each",
+    /// The signature that the host gave is not the key's.
+    SignatureKey "signature-key" "the signer's signature is not the token key's; the server has to check which key signs, and that it hashes once, with SHA-256",
     /// No token.
     NoToken "no-token" "a token is required; get one from the realm of the challenge",
     /// `Authorization` is not one Bearer token.

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, Reason, Reply, SetupError, oci_error, quotable};
-use super::jws::Access;
+use super::claims::Access;
+use super::keys::VerifyingKey;
 use super::need::{Need, need};
 use super::policy::{Identity, Policy};
-use super::verify::{Verifier, VerifyingKey};
+use super::verify::Verifier;
 use crate::origin::{Class, Url};
 use crate::scope::{self, Scope};
 use crate::time::Time;

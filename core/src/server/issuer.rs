@@ -1,21 +1,20 @@
-//! The token endpoint: GET with Basic (distribution's token specification) and POST with a form (its OAuth 2 page, RFC
-//! 6749), both with a client certificate or instead of one.
+//! The token endpoint: what it is made of, and its answers, with a token or without.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::time::Duration;
+
 use p256::pkcs8::der::DateTime;
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
+use super::MAX_TOKEN;
+use super::ask::Ask;
 use super::call::{Call, Reason, Reply, SetupError, oci_error, quotable};
-use super::form::Parameters;
-use super::jws::{Access, Claims, Confirmation, KeyRef, SigningKey};
-use super::peer::{Peer, Source};
+use super::claims::{Access, Claims, Confirmation};
+use super::keys::{IssuerKey, KeyRef, SIGNATURE, signing_input, token};
+use super::peer::Peer;
 use super::policy::Identity;
-use super::{MAX_REQUEST, MAX_SCOPE, MAX_SCOPES, MAX_TOKEN};
-use crate::scope::{Scope, is_repository, merge};
-use crate::secret::Secret;
+use crate::scope::Scope;
 use crate::time::Time;
 
 /// Seconds that a token lives at the least: distribution's token specification has clients count on them.
@@ -45,98 +44,81 @@ pub struct IssuerConfig {
     pub issuer: String,
     /// The registries' services: a token's `aud` is one of them, never a text of the request.
     pub services: Vec<String>,
-    /// The key that signs.
-    pub key: SigningKey,
+    /// The key that signs, or the public half of one that is elsewhere.
+    pub key: IssuerKey,
     /// How tokens name it.
     pub reference: KeyRef,
     /// Seconds that a token lives, 60 to 3600: 300.
     pub ttl: u64,
     /// Whether tokens are bound to certificates.
     pub bind: Bind,
-    /// Whether a certificate counts that a proxy has verified: see [`Verifier::trust_proxy`](super::Verifier).
+    /// Whether a certificate counts that a proxy has verified: see [`Verifier::trust_proxy`](super::Verifier::trust_proxy).
     pub trust_proxy: bool,
 }
 
 impl IssuerConfig {
     /// The four that have no default.
-    pub fn new(issuer: &str, services: &[&str], key: SigningKey, reference: KeyRef) -> Self {
-        let services = services.iter().map(|service| (*service).to_string()).collect();
+    pub fn new(issuer: &str, services: &[&str], key: impl Into<IssuerKey>, reference: KeyRef) -> Self {
+        let (services, key) = (services.iter().map(|service| (*service).to_string()).collect(), key.into());
         Self { issuer: issuer.into(), services, key, reference, ttl: 300, bind: Bind::Off, trust_proxy: false }
     }
 }
 
 /// Issues tokens.
 #[derive(Debug)]
-pub struct Issuer(IssuerConfig);
-
-/// What the client proves itself with, beside its certificate. `Debug` hides the secret.
-#[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Credential {
-    /// Nothing.
-    None,
-    /// `Authorization: Basic` (RFC 7617).
-    Basic {
-        /// The user; may be empty.
-        user: String,
-        /// The password.
-        secret: Secret,
-    },
-    /// The form's `username` and `password` (RFC 6749 section 4.3.2).
-    Password {
-        /// The user; may be empty.
-        user: String,
-        /// The password.
-        secret: Secret,
-    },
-    /// The form's `refresh_token` (RFC 6749 section 6). None is ever issued here: it is a secret that the host knows.
-    Refresh {
-        /// The token.
-        secret: Secret,
-    },
+pub struct Issuer {
+    config: IssuerConfig,
+    /// Of every token, base64url, with the dot after it.
+    header: String,
 }
 
-impl Credential {
-    /// The user, where there is one.
-    pub fn user(&self) -> Option<&str> {
-        match self {
-            Self::Basic { user, .. } | Self::Password { user, .. } => Some(user),
-            Self::None | Self::Refresh { .. } => None,
-        }
+/// A token that lacks its signature, and the answer that it goes into: [`Issuer::prepare`] makes one.
+#[derive(Clone, Debug)]
+pub struct Unsigned {
+    input: String,
+    jti: String,
+    ttl: u64,
+    issued_at: String,
+    /// Of a POST, whose answer says it (RFC 6749 section 5.1).
+    scope: Option<String>,
+}
+
+impl Unsigned {
+    /// What the host signs with ECDSA on P-256 over SHA-256: the JWS Signing Input (RFC 7515 section 5.1), ASCII.
+    pub fn signing_input(&self) -> &[u8] {
+        self.input.as_bytes()
     }
 
-    /// The secret.
-    pub fn secret(&self) -> Option<&Secret> {
-        match self {
-            Self::None => None,
-            Self::Basic { secret, .. } | Self::Password { secret, .. } | Self::Refresh { secret } => Some(secret),
-        }
+    /// SHA-256 of it, for a signer that takes a digest, as CKM_ECDSA of PKCS#11 and most key services do.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.signing_input()).into()
     }
 
-    /// SHA-256 of the secret. To look up a random secret of 128 bits or more by: then only hashes are kept, and a
-    /// look-up tells nothing by the time it takes. A password that a person chose wants a slow hash instead.
-    pub fn secret_sha256(&self) -> Option<[u8; 32]> {
-        self.secret().map(|secret| Sha256::digest(secret.expose()).into())
+    fn signed(&self, signature: &[u8; 64]) -> Reply {
+        let token = token(&self.input, signature);
+        let token = token.expose_str().unwrap_or_default();
+        let body = Body {
+            access_token: token,
+            expires_in: self.ttl,
+            issued_at: &self.issued_at,
+            scope: self.scope.as_deref(),
+            token,
+        };
+        let mut reply = Reply::json(200, Reason::Issued, &body).with("Cache-Control", "no-store");
+        reply.jti = Some(self.jti.clone());
+        reply
     }
 }
 
-/// A token request, read. The host authenticates `credential`, `peer` or both, and says who it is.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Ask {
-    /// What the client proves itself with. Where there is a `peer` too, decide which of them counts, or that they have
-    /// to agree: one that silently goes before the other is a hole.
-    pub credential: Credential,
-    /// Which of the configured services the token is for.
-    pub service: String,
-    /// The scopes asked for that can be granted at all: `repository:name:actions` and `registry:catalog:*`, one a
-    /// resource, without a class (`repository(plugin)` is `repository`).
-    pub scopes: Vec<Scope>,
-    /// The verified client certificate, unless it comes from a proxy that is not trusted.
-    pub peer: Option<Peer>,
-    /// What software asks, as it says itself: for a log, nothing else.
-    pub client_id: Option<String>,
-    post: bool,
+/// The answer to a token request, for clients of distribution's token specification and of OAuth 2.
+#[derive(Serialize)]
+struct Body<'a> {
+    access_token: &'a str,
+    expires_in: u64,
+    issued_at: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    token: &'a str,
 }
 
 /// Why the host issues nothing.
@@ -154,7 +136,7 @@ pub enum Refuse {
 }
 
 impl Issuer {
-    /// Checks the configuration, and that the key can sign with its reference.
+    /// Checks the configuration, and that the reference fits the key.
     pub fn new(config: IssuerConfig) -> Result<Self, SetupError> {
         quotable("issuer", &config.issuer)?;
         if config.services.is_empty() {
@@ -169,71 +151,15 @@ impl Issuer {
         if !(MIN_TTL..=MAX_TTL).contains(&config.ttl) {
             return Err(SetupError::Ttl);
         }
-        config.key.sign_json(&config.reference, b"{}")?;
-        Ok(Self(config))
+        Ok(Self { header: config.key.verifying().header(&config.reference)?, config })
     }
 
     /// Reads a token request: syntax, limits and the service. The reply of an error is to be sent as it is.
     ///
-    /// Limits: [`MAX_REQUEST`] bytes, [`MAX_SCOPES`] scopes of [`MAX_SCOPE`] bytes; more is an error, never cut. A
-    /// scope that cannot be granted (another type, no repository name) is left out, which is no error.
+    /// Limits: [`MAX_REQUEST`](super::MAX_REQUEST) bytes, [`MAX_SCOPES`](super::MAX_SCOPES) scopes of
+    /// [`MAX_SCOPE`](super::MAX_SCOPE) bytes; more is an error, never cut. A scope that cannot be granted (another type, no repository name) is left out, which is no error.
     pub fn read(&self, call: &Call<'_>) -> Result<Ask, Reply> {
-        self.read_ask(call).map_err(|reason| self.refusal(reason, call.method == "POST"))
-    }
-
-    fn read_ask(&self, call: &Call<'_>) -> Result<Ask, Reason> {
-        let authorization: usize = call.authorization.iter().map(|value| value.len()).sum();
-        if call.target.len() + call.body.len() + authorization > MAX_REQUEST {
-            return Err(Reason::TooLarge);
-        }
-        let query = call.target.split_once('?').map_or("", |(_, query)| query);
-        let query = Parameters::read(query)?;
-        let post = match call.method {
-            "GET" => false,
-            "POST" => true,
-            _ => return Err(Reason::Method),
-        };
-        let basic = match call.authorization {
-            [] => Credential::None,
-            [value] => basic(value)?,
-            _ => return Err(Reason::Authorization),
-        };
-        let (parameters, credential) = if post {
-            let form = form(call)?;
-            // A server behind might read the query first; and a second credential would be a second identity.
-            if query.has(&KNOWN) || basic != Credential::None {
-                return Err(Reason::Parameter);
-            }
-            let credential = grant(&form)?;
-            (form, credential)
-        } else {
-            // Secrets in a URL end up in logs: never take one, so that nobody gets used to it.
-            if query.has(&["grant_type", "username", "password", "refresh_token"]) {
-                return Err(Reason::Parameter);
-            }
-            (query, basic)
-        };
-        for name in KNOWN.iter().filter(|name| post || **name != "scope") {
-            parameters.one(name)?;
-        }
-        let account = parameters.one("account")?;
-        if account.zip(credential.user()).is_some_and(|(account, user)| account != user) {
-            return Err(Reason::Account);
-        }
-        let client_id = parameters.one("client_id")?.map(str::to_string);
-        let service = self.service(parameters.one("service")?)?;
-        let scopes = scopes(parameters.all("scope"))?;
-        let peer = call.peer.filter(|peer| self.0.trust_proxy || peer.source() == Source::Tls).cloned();
-        Ok(Ask { credential, service, scopes, peer, client_id, post })
-    }
-
-    fn service(&self, asked: Option<&str>) -> Result<String, Reason> {
-        let found = match (asked, self.0.services.as_slice()) {
-            (None, [only]) => Some(only),
-            (Some(asked), services) => services.iter().find(|service| *service == asked),
-            (None, _) => None,
-        };
-        found.cloned().ok_or(Reason::Service)
+        Ask::read(call, &self.config).map_err(|reason| self.refusal(reason, call.method == "POST"))
     }
 
     /// The answer with a token for what was asked for and `may` allows; `jti` is 16 random bytes.
@@ -242,11 +168,52 @@ impl Issuer {
     /// made here. `push` brings `pull` with it if that is allowed. An identity to which nothing is granted gets a token
     /// that allows nothing, and somebody anonymous 401. The token ends with `who` and with the certificate, if those
     /// end first; what would live less than 60 s is refused with 401. `expires_in` is what is really left.
+    ///
+    /// With a key that is [elsewhere](IssuerKey::Elsewhere) the answer is 500: see [`prepare`](Self::prepare).
     pub fn issue(&self, ask: &Ask, who: &Identity, may: &[Scope], now: Time, jti: &[u8; 16]) -> Reply {
-        self.answer(ask, who, may, now, jti).unwrap_or_else(|reason| self.refusal(reason, ask.post))
+        let IssuerKey::Held(key) = &self.config.key else { return self.refusal(Reason::KeyElsewhere, ask.post) };
+        let signed = self.unsigned(ask, who, may, now, jti).and_then(|unsigned| {
+            let signature = key.signature(&unsigned.input).ok_or(Reason::Sign)?;
+            Ok(unsigned.signed(&signature))
+        });
+        signed.unwrap_or_else(|reason| self.refusal(reason, ask.post))
     }
 
-    fn answer(&self, ask: &Ask, who: &Identity, may: &[Scope], now: Time, jti: &[u8; 16]) -> Result<Reply, Reason> {
+    /// As [`issue`](Self::issue), up to the signature, which the host makes where it keeps the key; then
+    /// [`finish`](Self::finish). Where the host cannot sign now, [`refuse`](Self::refuse) with
+    /// [`Refuse::Unavailable`]. The reply of an error is to be sent as it is.
+    pub fn prepare(
+        &self,
+        ask: &Ask,
+        who: &Identity,
+        may: &[Scope],
+        now: Time,
+        jti: &[u8; 16],
+    ) -> Result<Unsigned, Reply> {
+        self.unsigned(ask, who, may, now, jti).map_err(|reason| self.refusal(reason, ask.post))
+    }
+
+    /// The answer with the token that the host has signed: DER (RFC 3279 section 2.2.3), or r and s of 32 bytes each
+    /// (RFC 7518 section 3.4), with either half of the order in s.
+    ///
+    /// The signature is verified. One that the configured key has not made over this signing input (another key of the
+    /// service, a digest of the digest) gets 500 and [`Reason::SignatureKey`]: no registry would take that token. May be
+    /// called again with another signature.
+    pub fn finish(&self, unsigned: &Unsigned, signature: &[u8]) -> Reply {
+        match self.config.key.verifying().accept(&unsigned.input, signature) {
+            Ok(signature) => unsigned.signed(&signature),
+            Err(reason) => self.refusal(reason, unsigned.scope.is_some()),
+        }
+    }
+
+    fn unsigned(
+        &self,
+        ask: &Ask,
+        who: &Identity,
+        may: &[Scope],
+        now: Time,
+        jti: &[u8; 16],
+    ) -> Result<Unsigned, Reason> {
         let access = intersect(&ask.scopes, may, who.is_anonymous());
         if who.is_anonymous() && access.is_empty() {
             return Err(Reason::NoCredentials);
@@ -255,31 +222,26 @@ impl Issuer {
         let start = now.0.div_ceil(1000);
         let ends = [who.valid_until(), ask.peer.as_ref().and_then(Peer::not_after)];
         let left = ends.iter().flatten().map(|end| (end.0 / 1000).saturating_sub(start));
-        let ttl = left.fold(self.0.ttl, u64::min);
+        let ttl = left.fold(self.config.ttl, u64::min);
         if ttl < MIN_TTL {
             return Err(Reason::Ending);
         }
-        let mut claims = Claims::new(&self.0.issuer, who.subject(), &ask.service, now, ttl, jti);
+        let mut claims = Claims::new(&self.config.issuer, who.subject(), &ask.service, now, ttl, jti);
         claims.exp = start.saturating_add(ttl);
-        claims.cnf = match (self.0.bind, &ask.peer) {
+        claims.cnf = match (self.config.bind, &ask.peer) {
             (Bind::Off, _) | (Bind::IfPeer, None) => None,
             (Bind::Required, None) => return Err(Reason::TokenUnbound),
             (_, Some(peer)) => Some(Confirmation::of(peer)),
         };
-        let scope = access.iter().map(text).collect::<Vec<_>>().join(" ");
+        let scope = ask.post.then(|| access.iter().map(text).collect::<Vec<_>>().join(" "));
         claims.access = access;
-        let token = self.0.key.sign(&self.0.reference, &claims).map_err(|_| Reason::Sign)?;
-        let token = token.expose_str().filter(|token| token.len() <= MAX_TOKEN).ok_or(Reason::TooLarge)?;
-        let issued_at =
-            DateTime::from_unix_duration(core::time::Duration::from_secs(claims.iat)).map_err(|_| Reason::Sign)?;
-        let mut body = json!({"token": token, "access_token": token, "expires_in": ttl,
-                              "issued_at": issued_at.to_string()});
-        if let (true, Some(members)) = (ask.post, body.as_object_mut()) {
-            members.insert("scope".into(), scope.into());
+        let json = serde_json::to_vec(&claims).map_err(|_| Reason::Sign)?;
+        let input = signing_input(&self.header, &json);
+        if input.len() + SIGNATURE > MAX_TOKEN {
+            return Err(Reason::TooLarge);
         }
-        let mut reply = Reply::json(200, Reason::Issued, &body).with("Cache-Control", "no-store");
-        reply.jti = Some(claims.jti);
-        Ok(reply)
+        let issued_at = DateTime::from_unix_duration(Duration::from_secs(claims.iat)).map_err(|_| Reason::Sign)?;
+        Ok(Unsigned { input, jti: claims.jti, ttl, issued_at: issued_at.to_string(), scope })
     }
 
     /// The answer without a token.
@@ -297,7 +259,9 @@ impl Issuer {
             Reason::Method => (405, "invalid_request"),
             Reason::Grant => (400, "unsupported_grant_type"),
             Reason::Denied => (403, "access_denied"),
-            Reason::Sign => (500, "server_error"),
+            Reason::Sign | Reason::KeyElsewhere | Reason::SignatureSyntax | Reason::SignatureKey => {
+                (500, "server_error")
+            }
             // 401 where RFC 6749 section 5.2 has 400: clients of registries try their other way, GET, only then.
             Reason::Credentials | Reason::NoCredentials | Reason::Ending | Reason::TokenUnbound | Reason::Scheme => {
                 (401, if post { "invalid_grant" } else { "invalid_client" })
@@ -308,7 +272,7 @@ impl Issuer {
         match status {
             // RFC 9110 section 15.5.2 wants a challenge, and Basic is what this endpoint takes.
             401 => {
-                let label = self.0.services.first().map(String::as_str).unwrap_or_default();
+                let label = self.config.services.first().map(String::as_str).unwrap_or_default();
                 reply.with("WWW-Authenticate", format!("Basic realm=\"{label}\",charset=\"UTF-8\""))
             }
             405 => reply.with("Allow", "GET, POST"),
@@ -316,20 +280,6 @@ impl Issuer {
         }
     }
 }
-
-/// All parameters that mean something, of which there can be one each; `scope` alone is repeated in a GET.
-const KNOWN: [&str; 10] = [
-    "service",
-    "scope",
-    "account",
-    "client_id",
-    "offline_token",
-    "grant_type",
-    "username",
-    "password",
-    "refresh_token",
-    "access_type",
-];
 
 /// An answer that OAuth clients and registry clients both understand.
 fn refusal(status: u16, reason: Reason, error: &str) -> Reply {
@@ -346,74 +296,6 @@ fn refusal(status: u16, reason: Reason, error: &str) -> Reply {
 
 fn later(status: u16, seconds: u32) -> Reply {
     refusal(status, Reason::Later, "temporarily_unavailable").with("Retry-After", seconds.to_string())
-}
-
-/// The form in the body of a POST.
-fn form(call: &Call<'_>) -> Result<Parameters, Reason> {
-    let media = call.content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-    if !media.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Reason::Form);
-    }
-    Parameters::read(std::str::from_utf8(call.body).map_err(|_| Reason::Parameter)?)
-}
-
-/// The credential of a form.
-fn grant(form: &Parameters) -> Result<Credential, Reason> {
-    let secret = |name| form.one(name)?.map(Secret::from).ok_or(Reason::Parameter);
-    match form.one("grant_type")? {
-        Some("password") if !form.has(&["refresh_token"]) => {
-            let user = form.one("username")?.unwrap_or_default().to_string();
-            Ok(Credential::Password { user, secret: secret("password")? })
-        }
-        Some("refresh_token") if !form.has(&["username", "password"]) => {
-            Ok(Credential::Refresh { secret: secret("refresh_token")? })
-        }
-        Some("password" | "refresh_token") => Err(Reason::Parameter),
-        _ => Err(Reason::Grant),
-    }
-}
-
-/// `Basic` and user, colon, password in base64 (RFC 7617 section 2). Any other scheme is no credential here, a bearer
-/// token least of all.
-fn basic(value: &str) -> Result<Credential, Reason> {
-    let encoded = match value.split_once(' ') {
-        Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("Basic") => encoded,
-        _ => return Err(Reason::Scheme),
-    };
-    let pair = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| Reason::Credentials)?);
-    let pair = std::str::from_utf8(&pair).map_err(|_| Reason::Credentials)?;
-    match pair.split_once(':') {
-        Some((user, secret)) if !pair.contains(char::is_control) => {
-            Ok(Credential::Basic { user: user.into(), secret: Secret::from(secret) })
-        }
-        _ => Err(Reason::Credentials),
-    }
-}
-
-/// The scopes that can be granted, merged.
-fn scopes<'a>(values: impl Iterator<Item = &'a str>) -> Result<Vec<Scope>, Reason> {
-    let mut all = Vec::new();
-    for text in values.flat_map(|value| value.split(' ')).filter(|text| !text.is_empty()) {
-        if all.len() == MAX_SCOPES || text.len() > MAX_SCOPE {
-            return Err(Reason::TooLarge);
-        }
-        all.push(text);
-    }
-    let known: Vec<Scope> = all.into_iter().filter_map(grantable).collect();
-    Ok(merge(&known))
-}
-
-fn grantable(text: &str) -> Option<Scope> {
-    let scope = Scope::new(text)?;
-    let (resource, actions) = scope.parts()?;
-    let (kind, name) = resource.split_once(':')?;
-    let kind = kind.split('(').next().unwrap_or_default();
-    let good = match kind {
-        "repository" => is_repository(name),
-        "registry" => name == "catalog",
-        _ => false,
-    };
-    if good { Scope::new(&format!("{kind}:{name}:{actions}")) } else { None }
 }
 
 /// What was asked for and may be had. `*` asks for all of it, and is granted as itself only where it is allowed so.

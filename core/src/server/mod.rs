@@ -2,7 +2,8 @@
 //!
 //! Plain values in, plain replies out. A registry's front asks [`Guard::check`] about every request; a token endpoint
 //! calls [`Issuer::read`], authenticates whoever asks in its own way, and calls [`Issuer::issue`] or
-//! [`Issuer::refuse`]. Nothing calls back.
+//! [`Issuer::refuse`]; where the key that signs tokens is held elsewhere, by PKCS#11, a TPM or a key service,
+//! [`Issuer::prepare`] and [`Issuer::finish`] stand before and after the signature. Nothing calls back.
 //!
 //! ```
 //! use regauth::server::{Call, Guard, GuardConfig, Identity, Issuer, IssuerConfig, KeyRef, Policy, SigningKey, Verdict};
@@ -37,25 +38,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ask;
 mod call;
+mod claims;
 mod form;
 mod guard;
 mod issuer;
 mod json;
-pub mod jws;
+mod keys;
 mod need;
 mod peer;
 mod policy;
 mod verify;
 
+pub use ask::{Ask, Credential};
 pub use call::{Call, Reason, Reply, SetupError};
+pub use claims::{Access, Claims, Confirmation};
 pub use guard::{Guard, GuardConfig, Pass, Verdict};
-pub use issuer::{Ask, Bind, Credential, Issuer, IssuerConfig, Refuse};
-pub use jws::{Access, Claims, Confirmation, KeyError, KeyRef, SigningKey};
+pub use issuer::{Bind, Issuer, IssuerConfig, Refuse, Unsigned};
+pub use keys::{IssuerKey, KeyError, KeyRef, SigningKey, VerifyingKey};
 pub use need::{Need, need};
 pub use peer::{Peer, PeerError, Source, SpiffeId};
 pub use policy::{Flaw, Identity, IdentityError, Policy, PolicyError, Template};
-pub use verify::{Verifier, VerifyingKey};
+pub use verify::Verifier;
 
 /// The longest token that is looked at, in bytes: what servers commonly allow for one header field.
 pub const MAX_TOKEN: usize = 8 * 1024;

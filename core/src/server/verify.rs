@@ -6,87 +6,17 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use p256::ecdsa::Signature;
-#[cfg(any(test, not(all(feature = "ring", not(target_family = "wasm")))))]
-use p256::ecdsa::signature::Verifier as _;
-use p256::pkcs8::{DecodePublicKey as _, EncodePublicKey as _};
 
 use super::call::{Reason, SetupError, quotable};
+use super::claims::{Claims, read_claims};
 use super::json::Object;
-use super::jws::{Access, Claims, Confirmation, KeyError, is_kid, libtrust_id, thumbprint};
+use super::keys::VerifyingKey;
 use super::peer::{Peer, Source, spki_of};
 use super::{LEEWAY, MAX_TOKEN};
-use crate::key::{KeyPair, pem};
 use crate::time::Time;
 
 /// The longest life of a token that is believed, in seconds: an hour, and a minute for rounding and clocks.
 const MAX_LIFE: u64 = 3660;
-
-/// A P-256 key that verifies tokens, and the names by which tokens may refer to it.
-///
-/// Those are always its RFC 7638 thumbprint, its libtrust id and an `x5c` whose first certificate holds it; a `kid` of
-/// another kind is added by [`named`](Self::named).
-#[derive(Clone, Debug)]
-pub struct VerifyingKey {
-    key: p256::ecdsa::VerifyingKey,
-    spki: Vec<u8>,
-    kids: Vec<String>,
-}
-
-impl VerifyingKey {
-    /// The key in a PEM block `PUBLIC KEY` (SubjectPublicKeyInfo). One whose thumbprint is ambiguous is refused.
-    pub fn from_pem(public: &str) -> Result<Self, KeyError> {
-        Self::new(p256::ecdsa::VerifyingKey::from_public_key_pem(public).map_err(|_| KeyError::NotP256)?)
-    }
-
-    /// The key of a certificate, DER: of the one that a registry has in its `rootcertbundle`. Only the key is read.
-    pub fn from_certificate(der: &[u8]) -> Result<Self, KeyError> {
-        let spki = spki_of(der).ok_or(KeyError::NotP256)?;
-        Self::new(p256::ecdsa::VerifyingKey::from_public_key_der(&spki).map_err(|_| KeyError::NotP256)?)
-    }
-
-    fn new(key: p256::ecdsa::VerifyingKey) -> Result<Self, KeyError> {
-        let point = key.to_encoded_point(false);
-        let (Some(x), Some(y)) = (point.x(), point.y()) else { return Err(KeyError::NotP256) };
-        if x.first() == Some(&0) || y.first() == Some(&0) {
-            return Err(KeyError::Ambiguous);
-        }
-        let spki = key.to_public_key_der().map_err(|_| KeyError::NotP256)?.as_bytes().to_vec();
-        let kids = vec![thumbprint((x, y)), libtrust_id(&spki)];
-        Ok(Self { key, spki, kids })
-    }
-
-    pub(super) fn own(pair: &KeyPair) -> Self {
-        let spki = pair.spki_der();
-        Self { key: pair.verifying(), kids: vec![thumbprint(pair.coordinates()), libtrust_id(&spki)], spki }
-    }
-
-    /// The same key under one more `kid`: 1 to 128 printable ASCII characters, compared byte for byte.
-    pub fn named(mut self, kid: &str) -> Result<Self, KeyError> {
-        if !is_kid(kid) {
-            return Err(KeyError::Kid);
-        }
-        self.kids.push(kid.into());
-        Ok(self)
-    }
-
-    /// The key: SubjectPublicKeyInfo, PEM.
-    pub fn public_pem(&self) -> String {
-        pem("PUBLIC KEY", &self.spki)
-    }
-
-    /// Whether this key made the signature of the message. ring, where it is there, says the same several times faster.
-    #[cfg(all(feature = "ring", not(target_family = "wasm")))]
-    fn holds(&self, message: &[u8], signature: &Signature) -> bool {
-        use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-        let point = self.key.to_encoded_point(false);
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, &signature.to_bytes()).is_ok()
-    }
-
-    #[cfg(not(all(feature = "ring", not(target_family = "wasm"))))]
-    fn holds(&self, message: &[u8], signature: &Signature) -> bool {
-        self.key.verify(message, signature).is_ok()
-    }
-}
 
 /// Verifies tokens of one issuer for one audience.
 #[derive(Clone, Debug)]
@@ -115,7 +45,7 @@ impl Verifier {
         if keys.is_empty() {
             return Err(SetupError::Missing("key"));
         }
-        let mut kids: Vec<&String> = keys.iter().flat_map(|key| &key.kids).collect();
+        let mut kids: Vec<&String> = keys.iter().flat_map(VerifyingKey::kids).collect();
         kids.sort();
         if let Some((twice, _)) = kids.iter().zip(kids.iter().skip(1)).find(|(a, b)| a == b) {
             return Err(SetupError::Repeated((*twice).clone()));
@@ -188,7 +118,7 @@ impl Verifier {
         if header.raw("crit").is_some() || !typed {
             return Err(Reason::TokenCritical);
         }
-        let by_kid = text("kid")?.map(|kid| self.keys.iter().find(|key| key.kids.contains(&kid)));
+        let by_kid = text("kid")?.map(|kid| self.keys.iter().find(|key| key.kids().any(|have| *have == kid)));
         let chain: Option<Vec<&str>> = header.get("x5c").map_err(|()| Reason::TokenSyntax)?;
         // The certificate only says which of our keys is meant: nothing is verified up to a root.
         let by_chain = chain.map(|chain| {
@@ -239,84 +169,4 @@ fn parts(token: &str) -> Option<Parts<'_>> {
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
     let signature = Signature::from_slice(&decode(signature)?).ok()?;
     Some(Parts { signed, header: decode(header)?, claims: decode(claims)?, signature })
-}
-
-fn read_claims(json: &[u8]) -> Option<Claims> {
-    const KNOWN: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "access", "cnf"];
-    let object = Object::read(json, &KNOWN)?;
-    let text = |name| object.get::<String>(name).ok().flatten();
-    let number = |name| object.get::<u64>(name).ok();
-    let access = match object.raw("access") {
-        Some(list) => read_access(list)?,
-        None => Vec::new(),
-    };
-    let cnf = match object.raw("cnf") {
-        Some(cnf) => {
-            // Bound in a way that is not understood is not unbound.
-            let x5t = Object::read(cnf.as_bytes(), &["x5t#S256"])?.get::<String>("x5t#S256").ok()??;
-            Some(Confirmation::from_text(&x5t)?)
-        }
-        None => None,
-    };
-    let iat = number("iat")??;
-    Some(Claims {
-        iss: text("iss")?,
-        sub: text("sub")?,
-        aud: text("aud")?,
-        exp: number("exp")??,
-        nbf: number("nbf")?.unwrap_or(iat),
-        iat,
-        jti: text("jti")?,
-        access,
-        cnf,
-    })
-}
-
-fn read_access(list: &str) -> Option<Vec<Access>> {
-    let entries: Vec<&serde_json::value::RawValue> = serde_json::from_str(list).ok()?;
-    let read = |entry: &&serde_json::value::RawValue| {
-        let object = Object::read(entry.get().as_bytes(), &["type", "name", "actions"])?;
-        Some(Access {
-            kind: object.get("type").ok()??,
-            name: object.get("name").ok()??,
-            actions: object.get("actions").ok()??,
-        })
-    };
-    entries.iter().map(read).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_implementation_says_the_same() {
-        let mut good = 0;
-        for n in 0..24u8 {
-            let pair = KeyPair::generate(&[n; 32]).unwrap();
-            let key = VerifyingKey::own(&pair);
-            let message = vec![n; usize::from(n) * 9];
-            let signed = pair.sign_fixed(&message).unwrap();
-            let (r, s) = Signature::from_slice(&signed).unwrap().split_scalars();
-            // Both halves of the curve's order are good (RFC 7518 section 3.4 asks for neither).
-            let mirrored = Signature::from_scalars(r, -*s).unwrap().to_bytes();
-            let mut cases = vec![(message.clone(), signed), (message.clone(), mirrored.into())];
-            for at in [0, 31, 32, 63] {
-                let mut spoilt = signed;
-                spoilt[at] ^= 1 << (n % 8);
-                cases.push((message.clone(), spoilt));
-            }
-            let mut swapped = signed;
-            swapped.rotate_left(32);
-            cases.push((message.clone(), swapped));
-            cases.push(([&*message, b"x"].concat(), signed));
-            for (message, signature) in cases {
-                let Ok(signature) = Signature::from_slice(&signature) else { continue };
-                let expected = key.key.verify(&message, &signature).is_ok();
-                assert_eq!(key.holds(&message, &signature), expected);
-                good += u32::from(expected);
-            }
-        }
-        assert_eq!(good, 2 * 24);
-    }
 }

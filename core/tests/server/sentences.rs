@@ -49,6 +49,10 @@ fn keys() {
         SigningKey::from_pem(&certificate),
         "the key is no unencrypted PKCS#8 PEM block of a P-256 key; make one with this library",
     );
+    says(
+        VerifyingKey::from_pem(&certificate),
+        "that is no public key on P-256; give its SubjectPublicKeyInfo as PEM, or a DER certificate",
+    );
     says(key().verifying().named(&"k".repeat(129)), "a kid has 1 to 128 printable ASCII characters; choose another");
 }
 

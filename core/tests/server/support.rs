@@ -63,12 +63,15 @@ pub(crate) fn header() -> Value {
     json!({"alg": "ES256", "typ": "JWT", "kid": key().thumbprint()})
 }
 
+/// The key in the hands of a library that is not ours.
+pub(crate) fn p256_key(key: &SigningKey) -> p256::ecdsa::SigningKey {
+    p256::ecdsa::SigningKey::from_pkcs8_pem(key.private_pem().expose_str().unwrap()).unwrap()
+}
+
 /// A token of this text, signed by `key` whatever it says.
 pub(crate) fn forge(header: &str, claims: &str, key: &SigningKey) -> String {
     let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-    let pem = key.private_pem();
-    let key = p256::ecdsa::SigningKey::from_pkcs8_pem(pem.expose_str().unwrap()).unwrap();
-    let signature: p256::ecdsa::Signature = key.sign(signed.as_bytes());
+    let signature: p256::ecdsa::Signature = p256_key(key).sign(signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
 }
 

@@ -201,8 +201,8 @@ fn a_public_key_comes_as_pem_or_in_a_certificate() {
         let verifier = Verifier::new(ISSUER, SERVICE, vec![key]).unwrap();
         assert_eq!(verifier.verify(&good(), None, NOW).unwrap().sub, "b-1");
     }
-    assert_eq!(VerifyingKey::from_pem("x").unwrap_err(), KeyError::NotP256);
-    assert_eq!(VerifyingKey::from_certificate(&der[1..]).unwrap_err(), KeyError::NotP256);
+    assert_eq!(VerifyingKey::from_pem("x").unwrap_err(), KeyError::NotPublic);
+    assert_eq!(VerifyingKey::from_certificate(&der[1..]).unwrap_err(), KeyError::NotPublic);
     // What the issuer signs by x5c verifies too.
     let config = IssuerConfig::new(ISSUER, &[SERVICE], key(), KeyRef::X5c(vec![der]));
     let reply = issue(&Issuer::new(config).unwrap(), "", &builder("x"), &[]);

@@ -1,9 +1,8 @@
-use p256::ecdsa::signature::Verifier as _;
-use p256::ecdsa::{Signature, VerifyingKey};
-use p256::pkcs8::DecodePublicKey as _;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Time;
+use crate::server::Access;
 
 fn key() -> SigningKey {
     SigningKey::generate(&[7; 32]).unwrap()
@@ -44,7 +43,7 @@ fn a_token_verifies_with_the_exported_key() {
             "access": [{"type": "repository", "name": "a/b", "actions": ["pull", "push"]}],
         })
     );
-    let public = VerifyingKey::from_public_key_pem(&key.public_pem()).unwrap();
+    let public = p256::ecdsa::VerifyingKey::from_public_key_pem(&key.public_pem()).unwrap();
     let signature = Signature::from_slice(&part(token, 2)).unwrap();
     let (signed, _) = token.rsplit_once('.').unwrap();
     public.verify(signed.as_bytes(), &signature).unwrap();
@@ -118,8 +117,39 @@ fn a_reference_that_verifiers_could_not_use_is_refused() {
 #[test]
 fn x5c_is_plain_base64_of_each_certificate() {
     let key = key();
-    let leaf = [b"..", &key.0.spki_der()[..], b".."].concat();
+    let leaf = [b"..", &key.public.spki[..], b".."].concat();
     let token = key.sign(&KeyRef::X5c(vec![leaf.clone(), vec![0xfb, 0xff]]), &claims()).unwrap();
     let header = json_part(token.expose_str().unwrap(), 0);
     assert_eq!(header, json!({"alg": "ES256", "typ": "JWT", "x5c": [STANDARD.encode(leaf), "+/8="]}));
+}
+
+#[test]
+fn every_implementation_says_the_same() {
+    let mut good = 0;
+    for n in 0..24u8 {
+        let pair = KeyPair::generate(&[n; 32]).unwrap();
+        let key = VerifyingKey::new(pair.verifying()).unwrap();
+        let message = vec![n; usize::from(n) * 9];
+        let signed = pair.sign_fixed(&message).unwrap();
+        let (r, s) = Signature::from_slice(&signed).unwrap().split_scalars();
+        // Both halves of the curve's order are good (RFC 7518 section 3.4 asks for neither).
+        let mirrored = Signature::from_scalars(r, -*s).unwrap().to_bytes();
+        let mut cases = vec![(message.clone(), signed), (message.clone(), mirrored.into())];
+        for at in [0, 31, 32, 63] {
+            let mut spoilt = signed;
+            spoilt[at] ^= 1 << (n % 8);
+            cases.push((message.clone(), spoilt));
+        }
+        let mut swapped = signed;
+        swapped.rotate_left(32);
+        cases.push((message.clone(), swapped));
+        cases.push(([&*message, b"x"].concat(), signed));
+        for (message, signature) in cases {
+            let Ok(signature) = Signature::from_slice(&signature) else { continue };
+            let expected = key.key.verify(&message, &signature).is_ok();
+            assert_eq!(key.holds(&message, &signature), expected);
+            good += u32::from(expected);
+        }
+    }
+    assert_eq!(good, 2 * 24);
 }
