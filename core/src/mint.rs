@@ -88,6 +88,10 @@ impl Ca {
         if ttl > MAX_TTL {
             return Err(MintError::Ttl);
         }
+        // With what is appended it would pass as one.
+        if name.is_empty() {
+            return Err(MintError::Name(name.into()));
+        }
         let (not_before, not_after) = life(now, ttl)?;
         let id: String = derive(b"name", entropy).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let name = format!("{name} {id}");

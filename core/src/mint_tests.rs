@@ -60,6 +60,7 @@ fn names_are_checked() {
         assert_eq!(client("x", Some(bad)), Err(MintError::Uri(bad.into())));
     }
     assert_eq!(Ca::new(NOW, 60, &long, &[1; 32]).unwrap_err(), MintError::Name(format!("{long} {}", &ca.name()[8..])));
+    assert_eq!(Ca::new(NOW, 60, "", &[1; 32]).unwrap_err(), MintError::Name(String::new()));
 }
 
 #[test]
