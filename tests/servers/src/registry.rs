@@ -65,6 +65,15 @@ impl Registry {
         Self::start(kind, directory, "storage", "")
     }
 
+    /// What it says to a POST with this token that begins an upload to `demo/app`, sent by curl.
+    pub fn upload(&self, token: &str) -> Result<u16> {
+        let mut command = Program::Curl.command()?;
+        command.args(["-sS", "--max-time", "30", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-H"]);
+        command.arg(format!("Authorization: Bearer {token}"));
+        command.arg(format!("http://{}/v2/demo/app/blobs/uploads/", self.address));
+        String::from_utf8_lossy(&command.output()?.stdout).parse().map_err(Error::other)
+    }
+
     /// Ends it and starts it again as it was: it reads its files anew.
     pub(crate) fn restart(&mut self, kind: Kind, directory: &TempDir) -> Result<()> {
         self.process.end();

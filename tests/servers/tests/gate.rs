@@ -192,14 +192,6 @@ fn a_token_is_refused_at_another_api() {
     assert_eq!(token_request.0, 401, "there are no passwords");
 }
 
-/// What a registry says to a POST that begins an upload.
-fn upload(registry: SocketAddr, token: &str) -> u16 {
-    let mut command = Program::Curl.command().unwrap();
-    command.args(["-sS", "--max-time", "30", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-H"]);
-    command.arg(format!("Authorization: Bearer {token}")).arg(format!("http://{registry}/v2/demo/app/blobs/uploads/"));
-    String::from_utf8(command.output().unwrap().stdout).unwrap().parse().unwrap()
-}
-
 /// An issuer's token for an upload to `demo/app`.
 fn issued(key: &SigningKey, reference: KeyRef, peer: Option<&Peer>) -> String {
     let key = SigningKey::from_pem(key.private_pem().expose_str().unwrap()).unwrap();
@@ -247,7 +239,7 @@ fn registries_take_the_issuers_tokens_by_every_key_reference_that_they_know() {
             // A binding to a certificate is nothing that these look at.
             for peer in [None, Some(&peer)] {
                 let token = issued(&signing, reference.clone(), peer);
-                assert_eq!(upload(registry.address, &token), statuses[column], "{kind:?} {column} {reference:?}");
+                assert_eq!(registry.upload(&token).unwrap(), statuses[column], "{kind:?} {column} {reference:?}");
             }
         }
     }

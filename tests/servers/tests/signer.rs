@@ -12,15 +12,20 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeInfo, AttributeType, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use regauth::Identity;
-use regauth::server::SigningKey;
+use regauth::scope::Scope;
+use regauth::server::{self, Call, Issuer, IssuerConfig, KeyRef, Reason, SigningKey, VerifyingKey};
 use regauth::tls::{SignError, Signer};
-use regauth_servers::{Ask, Front, Kind, Pki, Program, Record, Registry, Server, TempDir, Tls, entropy, have};
+use regauth_servers::{
+    Ask, Front, ISSUER, Kind, Pki, Program, Record, Registry, SERVICE, Server, TempDir, Tls, entropy, have, now,
+};
 use sha2::{Digest as _, Sha256};
 
 const PIN: &str = "123456";
@@ -94,9 +99,34 @@ fn generate(session: &Session) -> (ObjectHandle, Vec<u8>) {
 
 #[test]
 fn a_key_in_a_token_signs_once_in_each_full_handshake() {
-    if !have(&[Program::SoftHsm, Program::Nginx, Program::Registry28]) {
-        return;
+    if have(&[Program::SoftHsm, Program::Nginx, Program::Registry28]) {
+        with_a_token("handshakes");
     }
+}
+
+#[test]
+fn registries_take_tokens_that_a_key_in_a_token_has_signed() {
+    if have(&[Program::SoftHsm, Program::Curl, Program::Registry28, Program::RegistryV3]) {
+        with_a_token("tokens");
+    }
+}
+
+/// The same, of a key that can sign tokens: of 128, one has a coordinate that starts with zeros, and is refused.
+fn generate_for_tokens(session: &Session) -> (ObjectHandle, Vec<u8>, VerifyingKey) {
+    loop {
+        let (key, spki) = generate(session);
+        let text = STANDARD.encode(&spki);
+        let (first, rest) = text.split_at(64);
+        let public = format!("-----BEGIN PUBLIC KEY-----\n{first}\n{rest}\n-----END PUBLIC KEY-----\n");
+        match VerifyingKey::from_pem(&public) {
+            Ok(verifying) => return (key, spki, verifying),
+            Err(error) => assert_eq!(error, server::KeyError::Ambiguous),
+        }
+    }
+}
+
+/// Runs a test below in a process of its own, with a token of its own.
+fn with_a_token(test: &str) {
     let directory = TempDir::new("token").unwrap();
     let config = directory.join("softhsm2.conf");
     fs::create_dir(directory.join("tokens")).unwrap();
@@ -107,19 +137,68 @@ fn a_key_in_a_token_signs_once_in_each_full_handshake() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // The library finds its configuration by the environment, which a process cannot safely change for itself.
     let mut inside = Command::new(std::env::current_exe().unwrap());
-    inside.args(["--exact", "inside", "--ignored", "--nocapture"]).env("SOFTHSM2_CONF", &config);
+    inside.args(["--exact", test, "--ignored", "--nocapture"]).env("SOFTHSM2_CONF", &config);
     assert!(inside.status().unwrap().success());
 }
 
-#[test]
-#[ignore = "run by the test above, with a token of its own"]
-fn inside() {
+/// A session with the token that [`with_a_token`] made, logged in.
+fn session() -> Session {
     let library = LIBRARIES.into_iter().find(|path| Path::new(path).is_file()).unwrap();
     let pkcs11 = Pkcs11::new(library).unwrap();
     pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
     let slot = pkcs11.get_slots_with_initialized_token().unwrap()[0];
     let session = pkcs11.open_rw_session(slot).unwrap();
     session.login(UserType::User, Some(&AuthPin::new(PIN.into()))).unwrap();
+    session
+}
+
+/// The key of tokens is in the token, and so is another one: the issuer has only the first one's public half.
+#[test]
+#[ignore = "run by a test above, with a token of its own"]
+fn tokens() {
+    let session = session();
+    let ((key, spki, verifying), (other, ..)) = (generate_for_tokens(&session), generate_for_tokens(&session));
+    let directory = TempDir::new("elsewhere").unwrap();
+    fs::create_dir(directory.join("pki")).unwrap();
+    let mut pki = Pki::new(&directory.join("pki"), &SigningKey::generate(&entropy().unwrap()).unwrap()).unwrap();
+    // What a registry has in its `rootcertbundle` is a certificate of the key.
+    let certificate = pki.client_for(&spki, "tokens").unwrap();
+    pki.tokens = directory.join("tokens.crt");
+    fs::write(&pki.tokens, certificate).unwrap();
+    let jwks = directory.join("jwks.json");
+    fs::write(&jwks, verifying.jwks(&KeyRef::Kid("2026".into())).unwrap()).unwrap();
+    let realm = "https://auth.example/token";
+    for (kind, reference) in
+        [(Kind::V2, KeyRef::Libtrust), (Kind::V3, KeyRef::Thumbprint), (Kind::V3, KeyRef::Kid("2026".into()))]
+    {
+        let registry = match reference {
+            KeyRef::Kid(_) => Registry::with_jwks(&directory, &jwks, realm).unwrap(),
+            _ => Registry::with_tokens(kind, &directory, &pki, realm).unwrap(),
+        };
+        let issuer = Issuer::new(IssuerConfig::new(ISSUER, &[SERVICE], verifying.clone(), reference)).unwrap();
+        let ask = issuer.read(&Call::new("GET", "/token?scope=repository:demo/app:pull,push")).unwrap();
+        let (who, may) = (server::Identity::new("robot").unwrap(), [Scope::repository("demo/app", "pull,push")]);
+        let prepare = || issuer.prepare(&ask, &who, &may, now(), &entropy().unwrap()).unwrap();
+        for form in [|fixed: &[u8]| fixed.to_vec(), der] {
+            let unsigned = prepare();
+            let signature = session.sign(&Mechanism::Ecdsa, key, &unsigned.digest()).unwrap();
+            let reply = issuer.finish(&unsigned, &form(&signature));
+            assert_eq!(reply.reason, Reason::Issued);
+            let token = reply.token().unwrap();
+            assert_eq!(registry.upload(token.expose_str().unwrap()).unwrap(), 202, "{kind:?}");
+        }
+        let unsigned = prepare();
+        let wrong = session.sign(&Mechanism::Ecdsa, other, &unsigned.digest()).unwrap();
+        let reply = issuer.finish(&unsigned, &wrong);
+        assert_eq!((reply.status, reply.reason), (500, Reason::SignatureKey));
+        assert!(reply.token().is_none());
+    }
+}
+
+#[test]
+#[ignore = "run by a test above, with a token of its own"]
+fn handshakes() {
+    let session = session();
     let (key, spki) = generate(&session);
     let secret = session.get_attribute_info(key, &[AttributeType::Value]).unwrap();
     assert!(matches!(secret.as_slice(), [AttributeInfo::Sensitive]), "the key can be read: {secret:?}");
