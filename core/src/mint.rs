@@ -6,7 +6,6 @@
 
 mod buildkitd;
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -72,7 +71,7 @@ impl std::error::Error for MintError {}
 
 /// A certificate authority in memory. `Debug` prints its name.
 pub struct Ca {
-    issuer: Issuer<'static, Signer<KeyPair>>,
+    issuer: Issuer<'static, KeyPair>,
     name: String,
     der: Vec<u8>,
     not_before: u64,
@@ -95,13 +94,13 @@ impl Ca {
         let (not_before, not_after) = life(now, ttl)?;
         let id: String = derive(b"name", entropy).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let name = format!("{name} {id}");
-        let signer = Signer(KeyPair::generate(entropy).ok_or(MintError::Entropy)?);
-        let mut params = params(&name, &signer, not_before, not_after, entropy)?;
+        let key = KeyPair::generate(entropy).ok_or(MintError::Entropy)?;
+        let mut params = params(&name, &key, not_before, not_after, entropy)?;
         // It issues leaves only.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let der = params.self_signed(&signer).map_err(encode)?.der().to_vec();
-        Ok(Self { issuer: Issuer::new(params, signer), name, der, not_before, not_after })
+        let der = params.self_signed(&key).map_err(encode)?.der().to_vec();
+        Ok(Self { issuer: Issuer::new(params, key), name, der, not_before, not_after })
     }
 
     /// Its subject's common name: the name given, a space and eight hexadecimal digits.
@@ -180,9 +179,9 @@ impl Ca {
         ttl: u64,
         entropy: &[u8; 32],
     ) -> Result<Issued, MintError> {
-        let signer = Signer(KeyPair::generate(entropy).ok_or(MintError::Entropy)?);
-        let (cert_der, not_after) = self.certify(&signer, name, sans, usage, now, ttl, entropy)?;
-        Ok(Issued { cert_pem: pem("CERTIFICATE", &cert_der), cert_der, key_pem: signer.0.pkcs8_pem(), not_after })
+        let key = KeyPair::generate(entropy).ok_or(MintError::Entropy)?;
+        let (cert_der, not_after) = self.certify(&key, name, sans, usage, now, ttl, entropy)?;
+        Ok(Issued { cert_pem: pem("CERTIFICATE", &cert_der), cert_der, key_pem: key.pkcs8_pem(), not_after })
     }
 
     #[allow(clippy::too_many_arguments, reason = "what two public methods are given, one by one")]
@@ -245,10 +244,9 @@ pub fn token_certificate(
     entropy: &[u8; 32],
 ) -> Result<Vec<u8>, MintError> {
     let (not_before, not_after) = life(now, ttl)?;
-    let signer = Signer(key.pair());
-    let mut params = params(name, &signer, not_before, not_after, entropy)?;
+    let mut params = params(name, key.pair(), not_before, not_after, entropy)?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    Ok(params.self_signed(&signer).map_err(encode)?.der().to_vec())
+    Ok(params.self_signed(key.pair()).map_err(encode)?.der().to_vec())
 }
 
 /// A certificate as PEM, from DER.
@@ -339,16 +337,19 @@ fn encode(error: rcgen::Error) -> MintError {
     MintError::Encode(error.to_string())
 }
 
-/// A key pair, owned or lent, as rcgen wants one.
-struct Signer<K>(K);
-
-impl<K: Borrow<KeyPair>> PublicKeyData for Signer<K> {
+impl PublicKeyData for KeyPair {
     fn der_bytes(&self) -> &[u8] {
-        self.0.borrow().point()
+        self.point()
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
         &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl rcgen::SigningKey for KeyPair {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.sign_der(message).ok_or(rcgen::Error::RemoteKeyError)
     }
 }
 
@@ -371,12 +372,6 @@ impl PublicKeyData for Public {
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
         &rcgen::PKCS_ECDSA_P256_SHA256
-    }
-}
-
-impl<K: Borrow<KeyPair>> rcgen::SigningKey for Signer<K> {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        self.0.borrow().sign_der(message).ok_or(rcgen::Error::RemoteKeyError)
     }
 }
 
