@@ -14,7 +14,7 @@ module() {
 	case $name in
 	regauth)
 		features=pem,config
-		others='^core/src/(server|mint|wire)|^ffi-c/src/(server|issuer|mint|subject|tls|work|link|exchange)[.]rs|tests'
+		others='^core/src/(server|mint|wire)|^ffi-c/src/(server|issuer|signing|mint|subject|tls|work|link|exchange)[.]rs|tests'
 		removed=
 		;;
 	server)

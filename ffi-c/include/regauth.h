@@ -969,7 +969,7 @@ typedef struct regauth_referrer regauth_referrer;
 typedef struct regauth_reply regauth_reply;
 
 /**
- * A P-256 key that signs tokens. Shared: never changed, for any number of threads at once.
+ * A P-256 key that signs tokens, or the public half of one that is held elsewhere. Shared: never changed, for any number of threads at once.
  */
 typedef struct regauth_signing_key regauth_signing_key;
 
@@ -987,6 +987,11 @@ typedef struct regauth_template regauth_template;
  * One TLS connection to one origin with one profile. Exclusive: one call at a time, from any thread.
  */
 typedef struct regauth_tls regauth_tls;
+
+/**
+ * A token that lacks its signature. Exclusive: one thread at a time.
+ */
+typedef struct regauth_unsigned regauth_unsigned;
 
 /**
  * How a call ended: one of REGAUTH_OK to REGAUTH_NONE.
@@ -2063,7 +2068,7 @@ typedef struct {
    */
   size_t struct_size;
   /**
-   * PKCS#8, PEM. Secret.
+   * PKCS#8, PEM; `ptr` is NULL where the key is held elsewhere. Secret.
    */
   regauth_bytes private_pem;
   /**
@@ -2194,6 +2199,24 @@ typedef struct {
    */
   regauth_bytes client_id;
 } regauth_ask_info;
+
+/**
+ * A token that lacks its signature. All bytes are lent by it.
+ */
+typedef struct {
+  /**
+   * sizeof(regauth_unsigned_info), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * What to sign, with ECDSA on P-256 over SHA-256: the JWS Signing Input (RFC 7515 section 5.1).
+   */
+  regauth_bytes signing_input;
+  /**
+   * SHA-256 of it, for a signer that takes a digest.
+   */
+  uint8_t digest[32];
+} regauth_unsigned_info;
 
 /**
  * A certificate. All bytes are lent by the object that was asked.
@@ -3543,6 +3566,16 @@ regauth_status regauth_signing_key_from_pem(const char *pem,
                                             regauth_error **error);
 
 /**
+ * The key whose private half is held elsewhere (PKCS#11, a TPM, a key service); `pem` is its public one,
+ * SubjectPublicKeyInfo. An issuer of it cannot issue: see regauth_issuer_prepare. On REGAUTH_OK `*out` is the caller's to
+ * free. Any thread. `error` may be NULL. Errors: NULL, INPUT, FAILED.
+ */
+regauth_status regauth_signing_key_from_public_pem(const char *pem,
+                                                   size_t pem_len,
+                                                   regauth_signing_key **out,
+                                                   regauth_error **error);
+
+/**
  * Says what is known of a key. Any thread. Errors: NULL, INPUT.
  */
 regauth_status regauth_signing_key_get(const regauth_signing_key *key,
@@ -3565,7 +3598,7 @@ regauth_status regauth_signing_key_jwks(const regauth_signing_key *key,
 void regauth_signing_key_free(regauth_signing_key *key);
 
 /**
- * An issuer, checked: that its key can sign with its reference too. The key may be freed after. On REGAUTH_OK `*out` is
+ * An issuer, checked: that the reference fits its key too. The key may be freed after. On REGAUTH_OK `*out` is
  * the caller's to free. Any thread. `error` may be NULL. Errors: NULL, INPUT, FAILED.
  */
 regauth_status regauth_issuer_new(const regauth_issuer_config *config,
@@ -3611,6 +3644,55 @@ regauth_status regauth_issuer_issue_scopes(const regauth_issuer *issuer,
                                            uint64_t now,
                                            const uint8_t *jti,
                                            regauth_reply **out);
+
+/**
+ * regauth_issuer_issue up to the signature, which the host makes where the key is held; then regauth_issuer_finish, or
+ * regauth_issuer_refuse where it cannot sign. On REGAUTH_OK exactly one of `*out` and `*refused` is not NULL, and the
+ * caller's to free: the second is to be sent as it is. Any thread. Errors: NULL, MISUSE.
+ */
+regauth_status regauth_issuer_prepare(const regauth_issuer *issuer,
+                                      regauth_ask *ask,
+                                      const regauth_subject *subject,
+                                      const regauth_policy *policy,
+                                      uint64_t now,
+                                      const uint8_t *jti,
+                                      regauth_unsigned **out,
+                                      regauth_reply **refused);
+
+/**
+ * regauth_issuer_issue_scopes up to the signature, as regauth_issuer_prepare. Errors: NULL, INPUT for an empty text,
+ * MISUSE.
+ */
+regauth_status regauth_issuer_prepare_scopes(const regauth_issuer *issuer,
+                                             regauth_ask *ask,
+                                             const regauth_subject *subject,
+                                             const regauth_bytes *may,
+                                             size_t may_len,
+                                             uint64_t now,
+                                             const uint8_t *jti,
+                                             regauth_unsigned **out,
+                                             regauth_reply **refused);
+
+/**
+ * Says what to sign. Errors: NULL, INPUT.
+ */
+regauth_status regauth_unsigned_get(regauth_unsigned *token, regauth_unsigned_info *out);
+
+/**
+ * The answer with the token that the host has signed: `signature` is DER, or r and s of 32 bytes each. It is verified: one
+ * that the issuer's key has not made over the token gets 500, and the token does not leave. On REGAUTH_OK `*out` is the
+ * caller's to free. Any thread. Errors: NULL, MISUSE.
+ */
+regauth_status regauth_issuer_finish(const regauth_issuer *issuer,
+                                     regauth_unsigned *token,
+                                     const uint8_t *signature,
+                                     size_t signature_len,
+                                     regauth_reply **out);
+
+/**
+ * Frees a token that lacks its signature; NULL is fine.
+ */
+void regauth_unsigned_free(regauth_unsigned *token);
 
 /**
  * The answer without a token: `why` is one of REGAUTH_REFUSE_*, `seconds` the Retry-After of the last two. On REGAUTH_OK
@@ -3714,7 +3796,7 @@ void regauth_issued_free(regauth_issued *issued);
 /**
  * The certificate of a key that signs tokens, DER: what goes into x5c and, as PEM, into a registry's rootcertbundle. It
  * is its own issuer. Times and entropy as for regauth_ca_new, except that `ttl` has no upper limit. Any thread. `error` may
- * be NULL. Errors: NULL, INPUT, SPACE, FAILED.
+ * be NULL. Errors: NULL, INPUT where the key is held elsewhere too, SPACE, FAILED.
  */
 regauth_status regauth_token_certificate(const regauth_signing_key *key,
                                          const char *name,

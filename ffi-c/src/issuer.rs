@@ -1,31 +1,17 @@
-//! The server half: the token endpoint and its key.
+//! The server half: the token endpoint.
 
-use std::ffi::c_char;
 use std::sync::atomic::AtomicBool;
 
-use regauth::server::{Ask, Bind, Credential, Issuer, IssuerConfig, KeyRef, Refuse, SigningKey};
+use regauth::server::{Ask, Bind, Credential, Issuer, IssuerConfig, Refuse, Reply, Unsigned};
 use regauth::{Scope, Time};
 
-use crate::data::{Out, Space, Struct, list, read, regauth_bytes, regauth_status, text, write};
+use crate::data::{Out, Struct, bytes, read, regauth_bytes, regauth_status, write};
 use crate::error::regauth_error;
-use crate::guard::{
-    Exclusive, Stop, counted, exclusive, free, give, guard, guard_free, guard_quick, guard_shared, peek, release,
-};
+use crate::guard::{Exclusive, counted, exclusive, free, give, guard, guard_free, guard_shared, peek, release};
 use crate::numbers::*;
 use crate::server::{joined, regauth_call, regauth_reply, reply, with_call};
+use crate::signing::{reference, regauth_key_ref, regauth_signing_key};
 use crate::subject::{array, regauth_policy, regauth_subject, setup, texts, who};
-
-/// A P-256 key that signs tokens. Shared: never changed, for any number of threads at once.
-pub struct regauth_signing_key(Key, AtomicBool);
-counted!(regauth_signing_key, Key);
-
-pub(crate) struct Key {
-    pub(crate) key: SigningKey,
-    private_pem: regauth::Secret,
-    public_pem: String,
-    thumbprint: String,
-    libtrust_id: String,
-}
 
 /// Issues tokens. Shared: never changed, for any number of threads at once.
 pub struct regauth_issuer(Issuer, AtomicBool);
@@ -40,14 +26,9 @@ pub(crate) struct Asked {
     scopes: String,
 }
 
-/// `x5c`: the key's certificates, its own first (RFC 7515 section 4.1.6).
-pub const REGAUTH_KEY_X5C: u32 = 1;
-/// `kid` is the RFC 7638 thumbprint.
-pub const REGAUTH_KEY_THUMBPRINT: u32 = 2;
-/// `kid` is the libtrust id.
-pub const REGAUTH_KEY_LIBTRUST: u32 = 3;
-/// `kid` is a text of the host's.
-pub const REGAUTH_KEY_KID: u32 = 4;
+/// A token that lacks its signature. Exclusive: one thread at a time.
+pub struct regauth_unsigned(Exclusive<Unsigned>);
+exclusive!(regauth_unsigned, Unsigned, |_state, said| drop(said));
 
 /// Tokens are bound to no certificate.
 pub const REGAUTH_BIND_OFF: u32 = 0;
@@ -73,46 +54,6 @@ pub const REGAUTH_REFUSE_DENIED: u32 = 2;
 pub const REGAUTH_REFUSE_TOO_MANY: u32 = 3;
 /// The host cannot tell now: 503.
 pub const REGAUTH_REFUSE_UNAVAILABLE: u32 = 4;
-
-/// What is known of a key. All bytes are lent by the key, for as long as it is held.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct regauth_signing_key_info {
-    /// sizeof(regauth_signing_key_info), set by the caller.
-    pub struct_size: usize,
-    /// PKCS#8, PEM. Secret.
-    pub private_pem: regauth_bytes,
-    /// SubjectPublicKeyInfo, PEM.
-    pub public_pem: regauth_bytes,
-    /// SHA-256 thumbprint of the JWK (RFC 7638 section 3), base64url.
-    pub thumbprint: regauth_bytes,
-    /// The libtrust id.
-    pub libtrust_id: regauth_bytes,
-}
-
-// SAFETY: numbers and pointers, the first is the size.
-unsafe impl Struct for regauth_signing_key_info {}
-
-/// How tokens name the key that verifies them.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct regauth_key_ref {
-    /// sizeof(regauth_key_ref), set by the caller.
-    pub struct_size: usize,
-    /// REGAUTH_KEY_*.
-    pub kind: u32,
-    /// Always 0.
-    pub reserved: u32,
-    /// KID: the text.
-    pub kid: regauth_bytes,
-    /// X5C: certificates, DER, the key's own first.
-    pub chain: *const regauth_bytes,
-    /// How many.
-    pub chain_len: usize,
-}
-
-// SAFETY: numbers and pointers, the first is the size.
-unsafe impl Struct for regauth_key_ref {}
 
 /// What an issuer is made of.
 #[repr(C)]
@@ -169,104 +110,22 @@ pub struct regauth_ask_info {
 // SAFETY: numbers, bytes and pointers, the first is the size.
 unsafe impl Struct for regauth_ask_info {}
 
-fn hold(key: SigningKey) -> *mut regauth_signing_key {
-    regauth_signing_key::new(Key {
-        private_pem: key.private_pem(),
-        public_pem: key.public_pem(),
-        thumbprint: key.thumbprint(),
-        libtrust_id: key.libtrust_id(),
-        key,
-    })
+/// A token that lacks its signature. All bytes are lent by it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct regauth_unsigned_info {
+    /// sizeof(regauth_unsigned_info), set by the caller.
+    pub struct_size: usize,
+    /// What to sign, with ECDSA on P-256 over SHA-256: the JWS Signing Input (RFC 7515 section 5.1).
+    pub signing_input: regauth_bytes,
+    /// SHA-256 of it, for a signer that takes a digest.
+    pub digest: [u8; 32],
 }
 
-fn reference(given: *const regauth_key_ref) -> Result<KeyRef, Stop> {
-    let given = read(given)?;
-    Ok(match given.kind {
-        REGAUTH_KEY_X5C => {
-            let chain = list(given.chain, given.chain_len)?;
-            KeyRef::X5c(chain.iter().map(|one| one.read().map(<[u8]>::to_vec)).collect::<Result<_, _>>()?)
-        }
-        REGAUTH_KEY_THUMBPRINT => KeyRef::Thumbprint,
-        REGAUTH_KEY_LIBTRUST => KeyRef::Libtrust,
-        REGAUTH_KEY_KID => KeyRef::Kid(given.kid.read_text()?.into()),
-        _ => return Err(REGAUTH_INPUT.into()),
-    })
-}
+// SAFETY: numbers, bytes and pointers, the first is the size.
+unsafe impl Struct for regauth_unsigned_info {}
 
-/// The key that 32 random bytes give: the same bytes, the same key. On REGAUTH_OK `*out` is the caller's to free. Any
-/// thread. `error` may be NULL. Errors: NULL, FAILED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn regauth_signing_key_generate(
-    entropy: *const u8,
-    out: *mut *mut regauth_signing_key,
-    error: *mut *mut regauth_error,
-) -> regauth_status {
-    guard_free(error, || {
-        let out = Out::new(out)?;
-        out.put(hold(SigningKey::generate(&array(entropy)?).map_err(|error| setup(&error))?));
-        Ok(())
-    })
-}
-
-/// The key that an earlier one's `private_pem` says. On REGAUTH_OK `*out` is the caller's to free. Any thread. `error` may
-/// be NULL. Errors: NULL, INPUT, FAILED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn regauth_signing_key_from_pem(
-    pem: *const c_char,
-    pem_len: usize,
-    out: *mut *mut regauth_signing_key,
-    error: *mut *mut regauth_error,
-) -> regauth_status {
-    guard_free(error, || {
-        let out = Out::new(out)?;
-        out.put(hold(SigningKey::from_pem(text(pem, pem_len)?).map_err(|error| setup(&error))?));
-        Ok(())
-    })
-}
-
-/// Says what is known of a key. Any thread. Errors: NULL, INPUT.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn regauth_signing_key_get(
-    key: *const regauth_signing_key,
-    out: *mut regauth_signing_key_info,
-) -> regauth_status {
-    guard_quick(key, |key| {
-        let info = regauth_signing_key_info {
-            struct_size: 0,
-            private_pem: regauth_bytes::lend(key.private_pem.expose()),
-            public_pem: regauth_bytes::lend(key.public_pem.as_bytes()),
-            thumbprint: regauth_bytes::lend(key.thumbprint.as_bytes()),
-            libtrust_id: regauth_bytes::lend(key.libtrust_id.as_bytes()),
-        };
-        Ok(write(out, &info)?)
-    })
-}
-
-/// A JWK set (RFC 7517 section 5) with this key, its kid as `reference` says. Any thread. `error` may be NULL. Errors: NULL,
-/// INPUT, SPACE, FAILED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn regauth_signing_key_jwks(
-    key: *const regauth_signing_key,
-    reference: *const regauth_key_ref,
-    buf: *mut c_char,
-    cap: usize,
-    len: *mut usize,
-    error: *mut *mut regauth_error,
-) -> regauth_status {
-    guard_shared(key, error, |key| {
-        let space = Space::new(buf, cap, len)?;
-        let jwks = key.key.jwks(&self::reference(reference)?).map_err(|error| setup(&error))?;
-        Ok(space.put(jwks.as_bytes())?)
-    })
-}
-
-/// Frees a key, and wipes it; NULL is fine. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn regauth_signing_key_free(key: *mut regauth_signing_key) {
-    release(key);
-}
-
-/// An issuer, checked: that its key can sign with its reference too. The key may be freed after. On REGAUTH_OK `*out` is
+/// An issuer, checked: that the reference fits its key too. The key may be freed after. On REGAUTH_OK `*out` is
 /// the caller's to free. Any thread. `error` may be NULL. Errors: NULL, INPUT, FAILED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regauth_issuer_new(
@@ -276,8 +135,7 @@ pub unsafe extern "C" fn regauth_issuer_new(
 ) -> regauth_status {
     guard_free(error, || {
         let (out, given) = (Out::new(out)?, read(config)?);
-        let pem = peek(given.key)?.private_pem.expose_str().unwrap_or_default();
-        let key = SigningKey::from_pem(pem).map_err(|error| setup(&error))?;
+        let key = peek(given.key)?.key.clone();
         let services = texts(given.services, given.services_len)?;
         let mut config = IssuerConfig::new(given.issuer.read_text()?, &services, key, reference(given.reference)?);
         if given.ttl != 0 {
@@ -381,12 +239,104 @@ pub unsafe extern "C" fn regauth_issuer_issue_scopes(
 ) -> regauth_status {
     guard(ask, |Asked { ask, .. }| {
         let (issuer, out) = (peek(issuer)?, Out::new(out)?);
-        let (jti, who) = (array(jti)?, who(subject)?);
-        let may = texts(may, may_len)?.into_iter().map(|one| Scope::new(one).ok_or(REGAUTH_INPUT));
-        let may = may.collect::<Result<Vec<_>, _>>()?;
+        let (jti, who, may) = (array(jti)?, who(subject)?, scopes(may, may_len)?);
         out.put(reply(issuer.issue(ask, &who, &may, Time(now), &jti)));
         Ok(())
     })
+}
+
+fn scopes(may: *const regauth_bytes, len: usize) -> Result<Vec<Scope>, regauth_status> {
+    texts(may, len)?.into_iter().map(|one| Scope::new(one).ok_or(REGAUTH_INPUT)).collect()
+}
+
+/// regauth_issuer_issue up to the signature, which the host makes where the key is held; then regauth_issuer_finish, or
+/// regauth_issuer_refuse where it cannot sign. On REGAUTH_OK exactly one of `*out` and `*refused` is not NULL, and the
+/// caller's to free: the second is to be sent as it is. Any thread. Errors: NULL, MISUSE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regauth_issuer_prepare(
+    issuer: *const regauth_issuer,
+    ask: *mut regauth_ask,
+    subject: *const regauth_subject,
+    policy: *const regauth_policy,
+    now: u64,
+    jti: *const u8,
+    out: *mut *mut regauth_unsigned,
+    refused: *mut *mut regauth_reply,
+) -> regauth_status {
+    guard(ask, |Asked { ask, .. }| {
+        let (issuer, policy) = (peek(issuer)?, peek(policy)?);
+        let (out, refused) = (Out::new(out)?, Out::new(refused)?);
+        let (jti, who) = (array(jti)?, who(subject)?);
+        prepared(issuer.prepare(ask, &who, &policy.may(&who, &ask.scopes), Time(now), &jti), out, refused);
+        Ok(())
+    })
+}
+
+/// regauth_issuer_issue_scopes up to the signature, as regauth_issuer_prepare. Errors: NULL, INPUT for an empty text,
+/// MISUSE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regauth_issuer_prepare_scopes(
+    issuer: *const regauth_issuer,
+    ask: *mut regauth_ask,
+    subject: *const regauth_subject,
+    may: *const regauth_bytes,
+    may_len: usize,
+    now: u64,
+    jti: *const u8,
+    out: *mut *mut regauth_unsigned,
+    refused: *mut *mut regauth_reply,
+) -> regauth_status {
+    guard(ask, |Asked { ask, .. }| {
+        let (issuer, out, refused) = (peek(issuer)?, Out::new(out)?, Out::new(refused)?);
+        let (jti, who, may) = (array(jti)?, who(subject)?, scopes(may, may_len)?);
+        prepared(issuer.prepare(ask, &who, &may, Time(now), &jti), out, refused);
+        Ok(())
+    })
+}
+
+fn prepared(made: Result<Unsigned, Reply>, out: Out<*mut regauth_unsigned>, refused: Out<*mut regauth_reply>) {
+    let (unsigned, answer) = match made {
+        Ok(unsigned) => (give(unsigned), std::ptr::null_mut()),
+        Err(answer) => (std::ptr::null_mut(), reply(answer)),
+    };
+    out.put(unsigned);
+    refused.put(answer);
+}
+
+/// Says what to sign. Errors: NULL, INPUT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regauth_unsigned_get(
+    token: *mut regauth_unsigned,
+    out: *mut regauth_unsigned_info,
+) -> regauth_status {
+    guard(token, |token| {
+        let signing_input = regauth_bytes::lend(token.signing_input());
+        Ok(write(out, &regauth_unsigned_info { struct_size: 0, signing_input, digest: token.digest() })?)
+    })
+}
+
+/// The answer with the token that the host has signed: `signature` is DER, or r and s of 32 bytes each. It is verified: one
+/// that the issuer's key has not made over the token gets 500, and the token does not leave. On REGAUTH_OK `*out` is the
+/// caller's to free. Any thread. Errors: NULL, MISUSE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regauth_issuer_finish(
+    issuer: *const regauth_issuer,
+    token: *mut regauth_unsigned,
+    signature: *const u8,
+    signature_len: usize,
+    out: *mut *mut regauth_reply,
+) -> regauth_status {
+    guard(token, |token| {
+        let (issuer, out) = (peek(issuer)?, Out::new(out)?);
+        out.put(reply(issuer.finish(token, bytes(signature.cast(), signature_len)?)));
+        Ok(())
+    })
+}
+
+/// Frees a token that lacks its signature; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regauth_unsigned_free(token: *mut regauth_unsigned) {
+    free(token);
 }
 
 /// The answer without a token: `why` is one of REGAUTH_REFUSE_*, `seconds` the Retry-After of the last two. On REGAUTH_OK

@@ -74,6 +74,9 @@ pub mod subject;
 pub mod server;
 
 #[cfg(feature = "server")]
+pub mod signing;
+
+#[cfg(feature = "server")]
 pub mod issuer;
 
 #[cfg(feature = "mint")]

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 use std::sync::atomic::AtomicBool;
 
 use regauth::mint::{self, Bundle, Ca, Issued};
+use regauth::server::IssuerKey;
 use regauth::{Secret, Time};
 
 use crate::data::{Out, Space, Struct, bytes, regauth_bytes, regauth_status, text, write};
@@ -225,10 +226,10 @@ pub unsafe extern "C" fn regauth_issued_free(issued: *mut regauth_issued) {
 
 /// The certificate of a key that signs tokens, DER: what goes into x5c and, as PEM, into a registry's rootcertbundle. It
 /// is its own issuer. Times and entropy as for regauth_ca_new, except that `ttl` has no upper limit. Any thread. `error` may
-/// be NULL. Errors: NULL, INPUT, SPACE, FAILED.
+/// be NULL. Errors: NULL, INPUT where the key is held elsewhere too, SPACE, FAILED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regauth_token_certificate(
-    key: *const crate::issuer::regauth_signing_key,
+    key: *const crate::signing::regauth_signing_key,
     name: *const c_char,
     name_len: usize,
     now: u64,
@@ -241,7 +242,8 @@ pub unsafe extern "C" fn regauth_token_certificate(
 ) -> regauth_status {
     guard_shared(key, error, |key| {
         let space = Space::new(buf, cap, len)?;
-        let der = mint::token_certificate(&key.key, text(name, name_len)?, Time(now), ttl, &array(entropy)?);
+        let IssuerKey::Held(key) = &key.key else { return Err(REGAUTH_INPUT.into()) };
+        let der = mint::token_certificate(key, text(name, name_len)?, Time(now), ttl, &array(entropy)?);
         Ok(space.put(&der.map_err(|error| setup(&error))?)?)
     })
 }

@@ -63,7 +63,7 @@ cmake -S "$work/cmake" -B "$work/cmake/build" -DCMAKE_PREFIX_PATH="$prefix" >"$w
 libraries_of() {
 	case $1 in
 	vectors) echo "$here/tests/vectors_flow.c $(pkg-config --cflags --libs jansson)" ;;
-	tls) pkg-config --cflags --libs libssl libcrypto ;;
+	tls | server) pkg-config --cflags --libs libssl libcrypto ;;
 	esac
 }
 arguments_of() {

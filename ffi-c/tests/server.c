@@ -1,4 +1,7 @@
 /* The server half: certificates are minted, a token is issued to one of them, and a guard checks it. */
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
 #include "t.h"
 
 static uint8_t entropy[32];
@@ -374,6 +377,127 @@ static void a_key_that_is_somewhere_else(void) {
   regauth_ca_free(ca);
 }
 
+/* The DER signature that OpenSSL makes with a key, PEM, over the input. */
+static size_t signature_of(regauth_bytes pem, regauth_bytes input, uint8_t *out, size_t cap) {
+  BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+  EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+  EVP_MD_CTX *context = EVP_MD_CTX_new();
+  size_t len = cap;
+  CHECK(key && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1);
+  CHECK(EVP_DigestSign(context, out, &len, (const uint8_t *)input.ptr, input.len) == 1);
+  EVP_MD_CTX_free(context);
+  EVP_PKEY_free(key);
+  BIO_free(bio);
+  return len;
+}
+
+static void a_key_of_tokens_that_is_held_elsewhere(void) {
+  struct world world = make_world();
+  regauth_signing_key *elsewhere = NULL, *other = NULL;
+  regauth_signing_key_info here = {.struct_size = sizeof here}, info = {.struct_size = sizeof info},
+                           others = {.struct_size = sizeof others};
+  OK(regauth_signing_key_get(world.key, &here));
+  OK(regauth_signing_key_generate(fresh(), &other, NULL));
+  OK(regauth_signing_key_get(other, &others));
+  OK(regauth_signing_key_from_public_pem(here.public_pem.ptr, here.public_pem.len, &elsewhere, NULL));
+  OK(regauth_signing_key_get(elsewhere, &info));
+  CHECK(!info.private_pem.ptr && info.thumbprint.len == 43 && !memcmp(info.thumbprint.ptr, here.thumbprint.ptr, 43));
+  char der[2048];
+  size_t len = 0;
+  IS(regauth_token_certificate(elsewhere, REGAUTH_STR("x"), T_NOW, 60, fresh(), der, sizeof der, &len, NULL),
+     REGAUTH_INPUT);
+  regauth_error *error = NULL;
+  regauth_error_info said = {.struct_size = sizeof said};
+  IS(regauth_signing_key_from_public_pem(here.private_pem.ptr, here.private_pem.len, &other, &error), REGAUTH_FAILED);
+  OK(regauth_error_get(error, &said));
+  CHECK(t_has(said.what, "public key"));
+  regauth_error_free(error);
+
+  regauth_bytes service = regauth_text("reg.example");
+  regauth_key_ref thumbprint = {.struct_size = sizeof thumbprint, .kind = REGAUTH_KEY_THUMBPRINT};
+  regauth_issuer_config config = {.struct_size = sizeof config,
+                                  .issuer = regauth_text("https://reg.example"),
+                                  .services = &service,
+                                  .services_len = 1,
+                                  .key = elsewhere,
+                                  .reference = &thumbprint};
+  regauth_issuer *issuer = NULL;
+  OK(regauth_issuer_new(&config, &issuer, NULL));
+  regauth_call call = {.struct_size = sizeof call,
+                       .method = regauth_text("GET"),
+                       .target = regauth_text("/token?scope=repository:library/a:pull")};
+  regauth_ask *ask = NULL;
+  regauth_reply *reply = NULL;
+  regauth_subject *subject = NULL;
+  regauth_unsigned *token = NULL;
+  regauth_unsigned_info what = {.struct_size = sizeof what};
+  regauth_reply_info answer = {.struct_size = sizeof answer};
+  regauth_bytes may = regauth_text("repository:library/a:pull");
+  static const uint8_t jti[16] = {3};
+  uint8_t signature[80];
+  OK(regauth_issuer_read(issuer, &call, &ask, &reply));
+  OK(regauth_subject_new(REGAUTH_STR("user"), &subject, NULL));
+  OK(regauth_issuer_issue_scopes(issuer, ask, subject, &may, 1, T_NOW, jti, &reply));
+  OK(regauth_reply_get(reply, &answer));
+  CHECK(answer.status == 500 && t_is(answer.reason, "key-elsewhere"));
+  regauth_reply_free(reply);
+
+  /* By a policy, and by the host's own. */
+  for (int own = 0; own < 2; own++) {
+    reply = NULL;
+    if (own)
+      OK(regauth_issuer_prepare_scopes(issuer, ask, subject, &may, 1, T_NOW, jti, &token, &reply));
+    else
+      OK(regauth_issuer_prepare(issuer, ask, subject, world.policy, T_NOW, jti, &token, &reply));
+    CHECK(token && !reply);
+    OK(regauth_unsigned_get(token, &what));
+    unsigned char digest[32];
+    unsigned digest_len = 0;
+    CHECK(EVP_Digest(what.signing_input.ptr, what.signing_input.len, digest, &digest_len, EVP_sha256(), NULL) == 1);
+    CHECK(digest_len == 32 && memcmp(digest, what.digest, 32) == 0);
+    const struct {
+      regauth_bytes key;
+      size_t cut;
+      const char *reason;
+      uint32_t status;
+    } rows[] = {
+        {others.private_pem, 0, "signature-key", 500},
+        {here.private_pem, 1, "signature-syntax", 500},
+        {here.private_pem, 0, "issued", 200},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+      size_t made = signature_of(rows[i].key, what.signing_input, signature, sizeof signature) - rows[i].cut;
+      OK(regauth_issuer_finish(issuer, token, signature, made, &reply));
+      OK(regauth_reply_get(reply, &answer));
+      CHECK(answer.status == rows[i].status && t_is(answer.reason, rows[i].reason));
+      CHECK(t_has(answer.body, "\"token\":") == (rows[i].status == 200));
+      regauth_reply_free(reply);
+    }
+    IS(regauth_issuer_finish(issuer, token, NULL, 4, &reply), REGAUTH_NULL);
+    IS(regauth_issuer_finish(issuer, NULL, signature, 4, &reply), REGAUTH_NULL);
+    IS(regauth_issuer_finish(NULL, token, signature, 4, &reply), REGAUTH_NULL);
+    regauth_unsigned_free(token);
+  }
+  /* What is refused needs no signature. */
+  IS(regauth_issuer_prepare(issuer, ask, subject, NULL, T_NOW, jti, &token, &reply), REGAUTH_NULL);
+  regauth_unsigned_free(NULL);
+  regauth_ask_free(ask);
+  regauth_subject_free(subject);
+  OK(regauth_issuer_read(world.issuer, &call, &ask, &reply));
+  OK(regauth_subject_new(REGAUTH_STR("user"), &subject, NULL));
+  OK(regauth_issuer_prepare_scopes(world.issuer, ask, subject, &may, 1, T_NOW, jti, &token, &reply));
+  CHECK(!token && reply);
+  OK(regauth_reply_get(reply, &answer));
+  CHECK(answer.status == 401 && t_is(answer.reason, "token-unbound"));
+  regauth_reply_free(reply);
+  regauth_subject_free(subject);
+  regauth_ask_free(ask);
+  regauth_issuer_free(issuer);
+  regauth_signing_key_free(other);
+  regauth_signing_key_free(elsewhere);
+  free_world(&world);
+}
+
 static void null_everywhere(void) {
   struct world world = make_world();
   regauth_reply *reply = NULL;
@@ -421,6 +545,7 @@ int main(void) {
   keys_and_certificates_of_tokens();
   the_files_of_a_buildkitd();
   a_key_that_is_somewhere_else();
+  a_key_of_tokens_that_is_held_elsewhere();
   null_everywhere();
   return t_end("server");
 }
