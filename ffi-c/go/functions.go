@@ -110,6 +110,7 @@ const (
 	fnReplyFree
 	fnSigningKeyGenerate
 	fnSigningKeyFromPem
+	fnSigningKeyFromPublicPem
 	fnSigningKeyGet
 	fnSigningKeyJwks
 	fnSigningKeyFree
@@ -117,10 +118,15 @@ const (
 	fnIssuerRead
 	fnIssuerIssue
 	fnIssuerIssueScopes
+	fnIssuerPrepare
+	fnIssuerPrepareScopes
+	fnIssuerFinish
 	fnIssuerRefuse
 	fnIssuerFree
 	fnAskGet
 	fnAskFree
+	fnUnsignedGet
+	fnUnsignedFree
 	fnCaNew
 	fnCaGet
 	fnCaServer
@@ -248,6 +254,7 @@ var names = [functions]string{
 	"reply_free",
 	"signing_key_generate",
 	"signing_key_from_pem",
+	"signing_key_from_public_pem",
 	"signing_key_get",
 	"signing_key_jwks",
 	"signing_key_free",
@@ -255,10 +262,15 @@ var names = [functions]string{
 	"issuer_read",
 	"issuer_issue",
 	"issuer_issue_scopes",
+	"issuer_prepare",
+	"issuer_prepare_scopes",
+	"issuer_finish",
 	"issuer_refuse",
 	"issuer_free",
 	"ask_get",
 	"ask_free",
+	"unsigned_get",
+	"unsigned_free",
 	"ca_new",
 	"ca_get",
 	"ca_server",

@@ -235,6 +235,8 @@ func dispatch(f function, a []uint64) uint64 {
 		return uint64(C.regauth_signing_key_generate((*C.uint8_t)(pointer(a[0])), (**C.regauth_signing_key)(pointer(a[1])), (**C.regauth_error)(pointer(a[2]))))
 	case fnSigningKeyFromPem:
 		return uint64(C.regauth_signing_key_from_pem((*C.char)(pointer(a[0])), C.size_t(a[1]), (**C.regauth_signing_key)(pointer(a[2])), (**C.regauth_error)(pointer(a[3]))))
+	case fnSigningKeyFromPublicPem:
+		return uint64(C.regauth_signing_key_from_public_pem((*C.char)(pointer(a[0])), C.size_t(a[1]), (**C.regauth_signing_key)(pointer(a[2])), (**C.regauth_error)(pointer(a[3]))))
 	case fnSigningKeyGet:
 		return uint64(C.regauth_signing_key_get((*C.regauth_signing_key)(pointer(a[0])), (*C.regauth_signing_key_info)(pointer(a[1]))))
 	case fnSigningKeyJwks:
@@ -250,6 +252,12 @@ func dispatch(f function, a []uint64) uint64 {
 		return uint64(C.regauth_issuer_issue((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_ask)(pointer(a[1])), (*C.regauth_subject)(pointer(a[2])), (*C.regauth_policy)(pointer(a[3])), C.uint64_t(a[4]), (*C.uint8_t)(pointer(a[5])), (**C.regauth_reply)(pointer(a[6]))))
 	case fnIssuerIssueScopes:
 		return uint64(C.regauth_issuer_issue_scopes((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_ask)(pointer(a[1])), (*C.regauth_subject)(pointer(a[2])), (*C.regauth_bytes)(pointer(a[3])), C.size_t(a[4]), C.uint64_t(a[5]), (*C.uint8_t)(pointer(a[6])), (**C.regauth_reply)(pointer(a[7]))))
+	case fnIssuerPrepare:
+		return uint64(C.regauth_issuer_prepare((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_ask)(pointer(a[1])), (*C.regauth_subject)(pointer(a[2])), (*C.regauth_policy)(pointer(a[3])), C.uint64_t(a[4]), (*C.uint8_t)(pointer(a[5])), (**C.regauth_unsigned)(pointer(a[6])), (**C.regauth_reply)(pointer(a[7]))))
+	case fnIssuerPrepareScopes:
+		return uint64(C.regauth_issuer_prepare_scopes((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_ask)(pointer(a[1])), (*C.regauth_subject)(pointer(a[2])), (*C.regauth_bytes)(pointer(a[3])), C.size_t(a[4]), C.uint64_t(a[5]), (*C.uint8_t)(pointer(a[6])), (**C.regauth_unsigned)(pointer(a[7])), (**C.regauth_reply)(pointer(a[8]))))
+	case fnIssuerFinish:
+		return uint64(C.regauth_issuer_finish((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_unsigned)(pointer(a[1])), (*C.uint8_t)(pointer(a[2])), C.size_t(a[3]), (**C.regauth_reply)(pointer(a[4]))))
 	case fnIssuerRefuse:
 		return uint64(C.regauth_issuer_refuse((*C.regauth_issuer)(pointer(a[0])), (*C.regauth_ask)(pointer(a[1])), C.uint32_t(a[2]), C.uint32_t(a[3]), (**C.regauth_reply)(pointer(a[4]))))
 	case fnIssuerFree:
@@ -259,6 +267,11 @@ func dispatch(f function, a []uint64) uint64 {
 		return uint64(C.regauth_ask_get((*C.regauth_ask)(pointer(a[0])), (*C.regauth_ask_info)(pointer(a[1]))))
 	case fnAskFree:
 		C.regauth_ask_free((*C.regauth_ask)(pointer(a[0])))
+		return 0
+	case fnUnsignedGet:
+		return uint64(C.regauth_unsigned_get((*C.regauth_unsigned)(pointer(a[0])), (*C.regauth_unsigned_info)(pointer(a[1]))))
+	case fnUnsignedFree:
+		C.regauth_unsigned_free((*C.regauth_unsigned)(pointer(a[0])))
 		return 0
 	case fnCaNew:
 		return uint64(C.regauth_ca_new(C.uint64_t(a[0]), C.uint64_t(a[1]), (*C.char)(pointer(a[2])), C.size_t(a[3]), (*C.uint8_t)(pointer(a[4])), (**C.regauth_ca)(pointer(a[5])), (**C.regauth_error)(pointer(a[6]))))

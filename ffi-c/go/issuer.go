@@ -5,102 +5,6 @@ import (
 	"time"
 )
 
-// SigningKey is a P-256 key that signs tokens. It is never changed.
-type SigningKey struct{ o *object }
-
-// NewSigningKey makes a key of 32 random bytes: the same bytes, the same key. nil: fresh ones.
-func NewSigningKey(entropy *[32]byte) (*SigningKey, error) {
-	key := new(SigningKey)
-	return newServed(key, &key.o, fnSigningKeyFree, func(f *frame, _ []uint64) *invocation {
-		return f.call(fnSigningKeyGenerate).u(put(f, random(entropy))).to().failure()
-	})
-}
-
-// ParseSigningKey gives the key that an earlier one's PrivatePEM says.
-func ParseSigningKey(privatePEM []byte) (*SigningKey, error) {
-	key := new(SigningKey)
-	return newServed(key, &key.o, fnSigningKeyFree, func(f *frame, _ []uint64) *invocation {
-		return f.call(fnSigningKeyFromPem).data(privatePEM).to().failure()
-	})
-}
-
-// SigningKeyInfo is what is known of a key. Printing it shows no secret.
-type SigningKeyInfo struct {
-	// PrivatePEM is PKCS#8. Secret: a file of it wants mode 0600.
-	PrivatePEM []byte
-	// PublicPEM is a SubjectPublicKeyInfo, for TrustedKey.
-	PublicPEM []byte
-	// Thumbprint is the SHA-256 thumbprint of the JWK (RFC 7638 section 3), base64url.
-	Thumbprint string
-	// LibtrustID is the libtrust id.
-	LibtrustID string
-}
-
-func (i SigningKeyInfo) String() string { return "key " + i.Thumbprint }
-
-// GoString is the same for %#v.
-func (i SigningKeyInfo) GoString() string { return i.String() }
-
-// Info says what is known of it.
-func (k *SigningKey) Info() (SigningKeyInfo, error) {
-	defer keep(k)
-	var info SigningKeyInfo
-	err := serveWith(func(f *frame, at []uint64) error {
-		out := f.out()
-		if err := f.call(fnSigningKeyGet).u(at[0]).u(out).run().err(); err != nil {
-			return err
-		}
-		r := f.read(out)
-		info = SigningKeyInfo{PrivatePEM: r.data(), PublicPEM: r.data(), Thumbprint: r.text(), LibtrustID: r.text()}
-		return nil
-	}, k.o)
-	return info, err
-}
-
-// JWKS is a JWK set (RFC 7517 section 5) with this key's public half, its kid as reference says.
-func (k *SigningKey) JWKS(reference KeyRef) (set []byte, err error) {
-	defer keep(k)
-	err = serveWith(func(f *frame, at []uint64) error {
-		set, err = f.call(fnSigningKeyJwks).u(at[0]).u(reference.record(f)).spaceOrFailure()
-		return err
-	}, k.o)
-	return set, err
-}
-
-// Close frees it, and wipes it.
-func (k *SigningKey) Close() { k.o.close() }
-
-func (k *SigningKey) held() *object {
-	if k == nil {
-		return nil
-	}
-	return k.o
-}
-
-// KeyRefKind is a way to name a key.
-type KeyRefKind uint32
-
-// The ways.
-const (
-	KeyRefX5C        KeyRefKind = 1
-	KeyRefThumbprint KeyRefKind = 2
-	KeyRefLibtrust   KeyRefKind = 3
-	KeyRefKeyID      KeyRefKind = 4
-)
-
-// KeyRef is how tokens name the key that verifies them.
-type KeyRef struct {
-	Kind KeyRefKind
-	// KeyID is the kid, for KeyRefKeyID.
-	KeyID string
-	// Chain are certificates in DER, the key's own first, for KeyRefX5C: SigningKey.Certificate.
-	Chain [][]byte
-}
-
-func (k KeyRef) record(f *frame) uint64 {
-	return f.record().u32(uint32(k.Kind)).u32(0).text(k.KeyID).datas(k.Chain).put()
-}
-
 // Bind says whether tokens are bound to client certificates (RFC 8705 section 3).
 type Bind uint32
 
@@ -117,7 +21,7 @@ type IssuerConfig struct {
 	Issuer string
 	// Services are the registries'; a token's aud is one of them.
 	Services []string
-	// Key signs. It may be closed after.
+	// Key signs, or says who does. It may be closed after.
 	Key *SigningKey
 	// Reference is how tokens name it.
 	Reference KeyRef
@@ -261,13 +165,99 @@ func (i *Issuer) Issue(ask *Ask, subject *Subject, policy *Policy, now time.Time
 func (i *Issuer) IssueScopes(ask *Ask, subject *Subject, may []string, now time.Time, id *[16]byte) (*Reply, error) {
 	defer keep(subject)
 	return i.answer(func(f *frame, at []uint64) *invocation {
-		scopes := f.list()
-		for _, scope := range may {
-			scopes.text(scope)
-		}
-		c := f.call(fnIssuerIssueScopes).u(at[0]).u(at[1]).u(at[2]).u(scopes.put()).u(uint64(len(may)))
-		return c.u(millis(now)).u(put(f, random(id)))
+		return scoped(f, fnIssuerIssueScopes, at, may).u(millis(now)).u(put(f, random(id)))
 	}, ask, subject.held())
+}
+
+// Unsigned is a token that lacks its signature. Its two fields are what to sign, with ECDSA on P-256.
+type Unsigned struct {
+	// SigningInput is the JWS Signing Input (RFC 7515 section 5.1), for what hashes itself.
+	SigningInput []byte
+	// Digest is SHA-256 of it, for a crypto.Signer.
+	Digest [32]byte
+
+	o *object
+}
+
+// Close frees it.
+func (u *Unsigned) Close() { u.o.close() }
+
+func (u *Unsigned) held() *object {
+	if u == nil {
+		return nil
+	}
+	return u.o
+}
+
+// Prepare is Issue up to the signature, which the program makes where the key is held; then it calls Finish, or Refuse where it
+// cannot sign. Either a token, or a refusal to be sent as it is.
+func (i *Issuer) Prepare(ask *Ask, subject *Subject, policy *Policy, now time.Time, id *[16]byte) (*Unsigned, *Reply, error) {
+	defer keep(subject)
+	defer keep(policy)
+	return i.prepared(func(f *frame, at []uint64) *invocation {
+		return f.call(fnIssuerPrepare).u(at[0]).u(at[1]).u(at[2]).u(at[3]).u(millis(now)).u(put(f, random(id)))
+	}, ask, subject.held(), policy.held())
+}
+
+// PrepareScopes is the same for IssueScopes.
+func (i *Issuer) PrepareScopes(ask *Ask, subject *Subject, may []string, now time.Time, id *[16]byte) (*Unsigned, *Reply, error) {
+	defer keep(subject)
+	return i.prepared(func(f *frame, at []uint64) *invocation {
+		return scoped(f, fnIssuerPrepareScopes, at, may).u(millis(now)).u(put(f, random(id)))
+	}, ask, subject.held())
+}
+
+func (i *Issuer) prepared(body func(f *frame, at []uint64) *invocation, ask *Ask, of ...*object) (*Unsigned, *Reply, error) {
+	defer keep(i)
+	defer keep(ask)
+	unsigned, refused := new(Unsigned), (*Reply)(nil)
+	err := serveWith(func(f *frame, at []uint64) (err error) {
+		answer := f.alloc(8)
+		clear(f.m.bytes(answer, 8))
+		c := body(f, at).to().u(answer)
+		if err := c.run().err(); err != nil {
+			return err
+		}
+		made := c.pointer()
+		if made == 0 {
+			refused, err = f.reply(f.wordAt(answer))
+			return err
+		}
+		unsigned.o = newObject(unsigned, made, fnUnsignedFree)
+		out := f.out()
+		if err := f.call(fnUnsignedGet).u(made).u(out).run().err(); err != nil {
+			return err
+		}
+		r := f.read(out)
+		unsigned.SigningInput = r.data()
+		copy(unsigned.Digest[:], r.skip(32))
+		return nil
+	}, append([]*object{i.o, ask.held()}, of...)...)
+	if err != nil || refused != nil {
+		return nil, refused, err
+	}
+	return unsigned, nil, nil
+}
+
+// Finish is the answer with the token that the program has signed: signature is DER, as a crypto.Signer gives it, or r and s of
+// 32 bytes each. It is verified: one that the issuer's key has not made over the token gets 500.
+func (i *Issuer) Finish(unsigned *Unsigned, signature []byte) (reply *Reply, err error) {
+	defer keep(i)
+	defer keep(unsigned)
+	err = serveWith(func(f *frame, at []uint64) error {
+		reply, err = f.call(fnIssuerFinish).u(at[0]).u(at[1]).data(signature).replied()
+		return err
+	}, i.o, unsigned.held())
+	return reply, err
+}
+
+// scoped is the call of a function that takes a list of scopes after the subject.
+func scoped(f *frame, name function, at []uint64, may []string) *invocation {
+	scopes := f.list()
+	for _, scope := range may {
+		scopes.text(scope)
+	}
+	return f.call(name).u(at[0]).u(at[1]).u(at[2]).u(scopes.put()).u(uint64(len(may)))
 }
 
 // Refusal is why a token is refused.

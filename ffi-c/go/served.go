@@ -8,7 +8,7 @@ import (
 // hold keeps an object from being closed until the function that it gives was called. Some take one call at a time.
 func (o *object) hold() func() {
 	switch o.free {
-	case fnSubjectFree, fnAskFree, fnBundleFree:
+	case fnSubjectFree, fnAskFree, fnUnsignedFree, fnBundleFree:
 		o.mu.Lock()
 		return o.mu.Unlock
 	default:
@@ -18,7 +18,7 @@ func (o *object) hold() func() {
 }
 
 // serveWith calls body with the addresses of these objects, 0 for nil. Callers give them in one order, so that no two wait
-// for each other: guard or issuer, token request, template, peer, subject, policy.
+// for each other: guard or issuer, token request, token to be signed, template, peer, subject, policy.
 func serveWith(body func(f *frame, at []uint64) error, objects ...*object) error {
 	at := make([]uint64, len(objects))
 	for i, o := range objects {

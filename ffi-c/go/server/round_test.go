@@ -2,6 +2,10 @@ package server_test
 
 import (
 	"bufio"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -208,6 +212,75 @@ func TestARoundByCertificateAlone(t *testing.T) {
 	}
 	if answer, body := w.do(client, "HEAD", push); answer.StatusCode != 401 || body != "" || answer.Header.Get("WWW-Authenticate") == "" {
 		t.Errorf("came %s, %v, %q", answer.Status, answer.Header, body)
+	}
+}
+
+// failing is a signer whose key service does not answer.
+type failing struct{ crypto.Signer }
+
+func (failing) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, fmt.Errorf("the key service does not answer")
+}
+
+func TestAKeyThatIsHeldElsewhere(t *testing.T) {
+	w := newWorld(t, nil, nil)
+	signers := [2]*ecdsa.PrivateKey{}
+	var key *regauth.SigningKey
+	for i := range signers {
+		// Of 128 keys one has a coordinate that starts with zeros, which is refused.
+		for err := error(fmt.Errorf("none")); err != nil; {
+			signers[i] = made[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+			key, err = regauth.NewSigningKeyElsewhere(signers[i].Public())
+		}
+	}
+	info := made[regauth.SigningKeyInfo](t)(key.Info())
+	if len(info.PrivatePEM) != 0 || len(info.Thumbprint) != 43 {
+		t.Errorf("came %v", info)
+	}
+	w.token.Issuer = made[*regauth.Issuer](t)(regauth.NewIssuer(regauth.IssuerConfig{
+		Issuer: w.URL, Services: []string{service}, Key: key, Reference: regauth.KeyRef{Kind: regauth.KeyRefThumbprint},
+		Bind: regauth.BindRequired,
+	}))
+	w.guard.Guard = made[*regauth.Guard](t)(regauth.NewGuard(regauth.GuardConfig{
+		Realm: w.URL + "/token", Service: service, Issuer: w.URL, RequireBound: true,
+		Keys: []regauth.TrustedKey{{PublicPEM: info.PublicPEM}},
+	}))
+	var why error
+	var reason string
+	w.token.Answered = func(_ *http.Request, reply *regauth.Reply, err error) { reason, why = reply.Reason, err }
+	client := w.client(builder(t, w.ca, "b-1"))
+	w.token.Signer = signers[1]
+	token := w.tokenFor(client, scope)
+	if answer, _ := w.do(client, "PUT", push, "Authorization", token); answer.StatusCode != 201 || w.through() != 1 {
+		t.Errorf("came %s, %s", answer.Status, w.reason())
+	}
+	rows := []struct {
+		signer crypto.Signer
+		status int
+		reason string
+		failed bool
+	}{
+		{signer: signers[0], status: 500, reason: "signature-key"},
+		{signer: nil, status: 500, reason: "key-elsewhere"},
+		{signer: failing{signers[1]}, status: 503, reason: "later", failed: true},
+	}
+	for _, row := range rows {
+		w.token.Signer = row.signer
+		answer, body := w.do(client, "GET", "/token?service="+service+"&scope="+scope)
+		if answer.StatusCode != row.status || reason != row.reason || (why != nil) != row.failed || strings.Contains(body, "token\":") {
+			t.Errorf("%s: came %s, %s, %v, %s", row.reason, answer.Status, reason, why, body)
+		}
+	}
+	// Who gets no token needs no signature.
+	w.token.Signer = failing{signers[1]}
+	if answer, _ := w.do(w.client(nil), "GET", "/token?service="+service+"&scope="+scope); answer.StatusCode != 401 || why != nil {
+		t.Errorf("came %s, %v", answer.Status, why)
+	}
+	if _, err := regauth.NewSigningKeyElsewhere(made[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)).Public()); err == nil {
+		t.Error("a key on another curve was taken")
+	}
+	if _, err := key.Certificate("tokens", hour()); err == nil {
+		t.Error("a key that is elsewhere signed a certificate")
 	}
 }
 

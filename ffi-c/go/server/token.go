@@ -1,6 +1,8 @@
 package server
 
 import (
+	"crypto"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -50,9 +52,12 @@ var errUnread = errors.New("the request could not be read")
 type Token struct {
 	// Issuer issues.
 	Issuer *regauth.Issuer
+	// Signer signs, where the issuer's key is one of [regauth.NewSigningKeyElsewhere]; else nil. Where it fails, the answer is
+	// 503, and Answered is told.
+	Signer crypto.Signer
 	// Authenticate says who asks.
 	Authenticate Authenticate
-	// Answered is told of each answer, and of the error of Authenticate that led to it, for a log; may be nil. A reply shows no
+	// Answered is told of each answer, and of the error of Authenticate or Signer that led to it, for a log; may be nil. A reply shows no
 	// secret when it is printed.
 	Answered func(*http.Request, *regauth.Reply, error)
 	// Now is the clock; nil: time.Now.
@@ -75,7 +80,7 @@ func (t *Token) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	send(w, reply)
 }
 
-// answer gives the answer, and the error of Authenticate, where there was one.
+// answer gives the answer, and the error of Authenticate or Signer, where there was one.
 func (t *Token) answer(r *http.Request) (reply *regauth.Reply, why, err error) {
 	peer, err := regauth.PeerOf(r.TLS)
 	if err != nil {
@@ -109,6 +114,20 @@ func (t *Token) answer(r *http.Request) (reply *regauth.Reply, why, err error) {
 		reply, err = t.Issuer.Refuse(ask, refused.Why, refused.Retry)
 		return reply, why, err
 	}
-	reply, err = t.Issuer.Issue(ask, subject, policy, clock(t.Now), nil)
+	if t.Signer == nil {
+		reply, err = t.Issuer.Issue(ask, subject, policy, clock(t.Now), nil)
+		return reply, nil, err
+	}
+	unsigned, reply, err := t.Issuer.Prepare(ask, subject, policy, clock(t.Now), nil)
+	if unsigned == nil {
+		return reply, nil, err
+	}
+	defer unsigned.Close()
+	signature, why := t.Signer.Sign(rand.Reader, unsigned.Digest[:], crypto.SHA256)
+	if why != nil {
+		reply, err = t.Issuer.Refuse(ask, regauth.RefuseUnavailable, 0)
+		return reply, why, err
+	}
+	reply, err = t.Issuer.Finish(unsigned, signature)
 	return reply, nil, err
 }

@@ -42,9 +42,11 @@ template_parse template_subject template_free
 policy_parse policy_free
 guard_new guard_check guard_check_direct guard_free
 reply_get reply_free
-signing_key_generate signing_key_from_pem signing_key_get signing_key_jwks signing_key_free
-issuer_new issuer_read issuer_issue issuer_issue_scopes issuer_refuse issuer_free
+signing_key_generate signing_key_from_pem signing_key_from_public_pem signing_key_get signing_key_jwks signing_key_free
+issuer_new issuer_read issuer_issue issuer_issue_scopes issuer_prepare issuer_prepare_scopes issuer_finish issuer_refuse
+issuer_free
 ask_get ask_free
+unsigned_get unsigned_free
 ca_new ca_get ca_server ca_client ca_client_for ca_free
 issued_get issued_free
 token_certificate
