@@ -32,7 +32,7 @@ pub struct Setup {
     /// Another module.
     pub module: Option<PathBuf>,
     /// Changes of the text, from and to.
-    pub edits: Vec<(&'static str, &'static str)>,
+    pub edits: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {

@@ -5,7 +5,7 @@ use regauth_proxy_tests::client::{self, get, send};
 use regauth_proxy_tests::envoy::Setup;
 use regauth_servers::Manner;
 
-use crate::support::{MANIFEST, manifest, no_secrets, no_traps, start, token_requests};
+use crate::support::{MANIFEST, counted, manifest, no_secrets, no_traps, start, token_requests};
 
 /// Cold: a 401, a token, the answer. Warm: the answer. The certificate is shown on both hosts, no challenge leaves, and
 /// what a client sends as its own credentials does not go anywhere.
@@ -33,13 +33,7 @@ fn cold_and_warm() {
     assert_eq!((answer.status, answer.field("www-authenticate")), (404, None));
     no_traps(&envoy);
     no_secrets(&envoy);
-    // Counters are told once a second, by Envoy's clock.
-    let counted = || ["token_calls", "cache_hits"].map(|name| envoy.stat(&format!("regauth.{name}")).unwrap());
-    let end = Instant::now() + Duration::from_secs(20);
-    while counted() != [2, 1] && Instant::now() < end {
-        thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(counted(), [2, 1]);
+    assert_eq!((counted(&envoy, "regauth.token_calls", 2), counted(&envoy, "regauth.cache_hits", 1)), (2, 1));
 }
 
 /// Before the router there is no second attempt: the challenge is asked for, the token is there before the request.
@@ -75,7 +69,7 @@ fn sixty_at_once() {
 /// With Envoy's default of three retries at one time most of them get an answer without a challenge, and no more.
 #[test]
 fn three_retries_are_not_enough() {
-    let edits = vec![("circuit_breakers: {thresholds: [{max_retries: 10000}]}", "circuit_breakers: {}")];
+    let edits = vec![("circuit_breakers: {thresholds: [{max_retries: 10000}]}", "circuit_breakers: {}".into())];
     let Some((world, envoy)) = start(&Setup { edits, ..Setup::default() }) else { return };
     world.behave(Manner::Slow(300));
     let answers: Vec<_> = thread::scope(|scope| {
@@ -164,7 +158,8 @@ fn a_client_that_goes() {
 /// The certificate is replaced by file: new connections show it, and nothing is restarted.
 #[test]
 fn rotation() {
-    let edits = vec![("    connect_timeout: 5s\n", "    connect_timeout: 5s\n    max_requests_per_connection: 1\n")];
+    let edits =
+        vec![("    connect_timeout: 5s\n", "    connect_timeout: 5s\n    max_requests_per_connection: 1\n".into())];
     let Some((world, envoy)) = start(&Setup { edits, workers: 1, ..Setup::default() }) else { return };
     assert_eq!(manifest(&world, envoy.address).status, 200);
     envoy.rotate(&world.pki.token_client).unwrap();

@@ -1,5 +1,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use regauth_proxy_tests::client::{self, Answer};
 use regauth_proxy_tests::envoy::{self, Envoy, Setup};
@@ -41,6 +43,27 @@ pub fn manifest(world: &World, to: SocketAddr) -> Answer {
 /// The number of token requests that reached the token endpoint's host, answered or not.
 pub fn token_requests(world: &World) -> usize {
     world.token_counts().requests
+}
+
+/// An error of the distribution specification's form, and no challenge.
+pub fn is_an_error(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.field("www-authenticate"), None);
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert!(body["errors"][0]["code"].is_string() && body["errors"][0]["message"].is_string(), "{body}");
+}
+
+/// Waits until a counter of the plugin's is at `least` or more: they are told once a second, by Envoy's clock.
+pub fn counted(envoy: &Envoy, name: &str, least: u64) -> u64 {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let count = envoy.stat(name).unwrap();
+        if count >= least {
+            return count;
+        }
+        assert!(Instant::now() < end, "{name}: {count}, not {least}");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// No module has failed: traps are written into Envoy's log, and reloads counted.

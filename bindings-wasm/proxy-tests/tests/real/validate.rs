@@ -35,6 +35,7 @@ fn the_example_and_mistakes() {
         (vec![("\"placement\": \"upstream\",", "\"timeout_ms\": 0,")], "timeout_ms is 1 to 60000"),
     ];
     for (edits, why) in table {
+        let edits = edits.into_iter().map(|(from, to)| (from, to.into())).collect();
         let (good, said) = check(&Setup { edits, ..Setup::default() });
         assert!(!good && said.contains(why), "{why}: {said}");
     }
