@@ -44,6 +44,8 @@ stock() {
 }
 stock buildkitd github.com/moby/buildkit/cmd/buildkitd "two to four minutes"
 stock buildctl github.com/moby/buildkit/cmd/buildctl "half a minute"
+stock containerd github.com/containerd/containerd/v2/cmd/containerd "a minute"
+stock ctr github.com/containerd/containerd/v2/cmd/ctr "half a minute"
 stock crane github.com/google/go-containerregistry/cmd/crane "half a minute"
 stock oras oras.land/oras/cmd/oras "half a minute"
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod clients;
+mod containerd;
 mod down;
 mod faults;
 mod generated;

@@ -1,5 +1,8 @@
+use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +21,67 @@ pub fn start(setup: &Setup) -> Option<(World, Envoy)> {
     world.behave(Manner::Certificate);
     let envoy = Envoy::start(&world, setup).unwrap();
     Some((world, envoy))
+}
+
+/// The same for a client that is not ours. Envoy itself refuses it when it sends an `Authorization` of its own.
+pub fn stock(workers: usize) -> Option<(World, Envoy)> {
+    const FILTERS: &str = "          http_filters:\n";
+    const NO_CREDENTIALS: &str = r#"          - name: envoy.filters.http.rbac
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC
+              rules:
+                action: DENY
+                policies:
+                  credentials:
+                    permissions: [{any: true}]
+                    principals: [{header: {name: authorization, present_match: true}}]
+"#;
+    let edits = vec![(FILTERS, format!("{FILTERS}{NO_CREDENTIALS}"))];
+    start(&Setup { edits, workers, ..Setup::default() })
+}
+
+/// What holds after every client that is not ours: it showed nothing, Envoy showed the identity on both hosts, no machine
+/// failed, and the log has no secret.
+pub fn judge(world: &World, envoy: &Envoy) {
+    let stat = |name: &str| envoy.stat(name).unwrap();
+    let asked = stat("http.registry.rq_total");
+    assert!(asked > 0);
+    assert_eq!((stat("http.registry.rbac.allowed"), stat("http.registry.rbac.denied")), (asked, 0), "Authorization");
+    for cluster in ["registry", "tokens"] {
+        assert!(stat(&format!("cluster.{cluster}.ssl.handshake")) > 0, "{cluster}");
+    }
+    let records = world.records().unwrap();
+    for record in &records {
+        let shown = (record.verify.as_str(), record.dn.as_deref());
+        assert_eq!(shown, ("SUCCESS", Some("CN=buildbot-1")), "{}", record.brief());
+        assert!(matches!(record.authz.as_deref(), None | Some("Bearer")), "{}", record.brief());
+    }
+    let tokens = records.iter().filter(|record| record.is_token()).count();
+    assert!(tokens > 0 && tokens == token_requests(world), "{tokens}");
+    no_traps(envoy);
+    no_secrets(envoy);
+}
+
+/// Runs a client without credentials of any kind; what it wrote.
+pub fn run(mut command: Command, home: &Path) -> String {
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home);
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command:?}: {}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// A Go program of `tests/interop`.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin").join(name);
+    there(name, file.is_file(), "tests/interop/install.sh").then_some(file)
+}
+
+/// A home directory without credentials.
+pub fn home(world: &World) -> PathBuf {
+    let home = world.directory().join("home");
+    fs::create_dir_all(&home).unwrap();
+    home
 }
 
 /// Whether the programs are there; where CI is set they have to be.
