@@ -132,6 +132,17 @@ fn a_token_endpoint_that_stays_away() {
     no_traps(&envoy);
 }
 
+/// `realms` names a cluster that Envoy does not have, which it does not find before the first token.
+#[test]
+fn a_cluster_that_is_not_there() {
+    let edits = vec![("\"https://auth.example\": \"tokens\"", "\"https://auth.example\": \"token\"".into())];
+    let Some((world, envoy)) = start(&Setup { edits, workers: 1, ..Setup::default() }) else { return };
+    let answer = manifest(&world, envoy.address);
+    is_an_error(&answer, 502);
+    assert!(answer.text().contains("no connection (token at https://"), "{}", answer.text());
+    no_traps(&envoy);
+}
+
 /// An address where nothing listens, and what makes it that of the tokens' cluster.
 fn elsewhere() -> (SocketAddr, Vec<(&'static str, String)>) {
     // Connections come from 127.0.0.1, and cannot take a port of this one meanwhile.

@@ -4,6 +4,7 @@
 mod clients;
 mod containerd;
 mod down;
+mod example;
 mod faults;
 mod generated;
 mod pulls;

@@ -155,7 +155,8 @@ fn a_client_that_goes() {
     no_traps(&envoy);
 }
 
-/// The certificate is replaced by file: new connections show it, and nothing is restarted.
+/// The certificate is replaced by file: new connections show it, to the registry and to the token endpoint, and nothing is
+/// restarted.
 #[test]
 fn rotation() {
     let edits =
@@ -169,6 +170,12 @@ fn rotation() {
         assert!(Instant::now() < end, "still {}", seen());
         assert_eq!(manifest(&world, envoy.address).status, 200);
     }
+    // What nobody has asked for yet needs another token.
+    let before = world.records().unwrap().len();
+    assert_eq!(get(envoy.address, "/v2/other/app/manifests/one").unwrap().status, 404);
+    let fresh = world.records().unwrap().split_off(before);
+    assert!(fresh.iter().any(|record| record.is_token() && record.status == 200));
+    assert!(fresh.iter().all(|record| record.dn.as_deref() == Some("CN=token-bot")), "{fresh:?}");
     no_traps(&envoy);
 }
 
