@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::certs_d::Layout;
-use super::diagnostic::{Code, Place, Severity};
+use super::diagnostic::{Code, Severity};
 use super::directory::File;
-use super::hosts_toml::get;
-use super::load::{Importer, texts};
+use super::field::{Base, Field};
+use super::load::Importer;
 use super::model::{EndpointEntry, HostEntry, Registry};
 use super::names;
 use super::tree::{self, Node};
@@ -34,77 +34,56 @@ const TOP: [&str; 18] = [
 ];
 const FIELDS: [&str; 6] = ["mirrors", "http", "insecure", "ca", "keypair", "tlsconfigdir"];
 
-/// Where a host is reached: one origin, or https and then http.
-#[derive(Clone)]
-struct Reach {
-    origins: Vec<(Origin, bool)>,
-}
+/// Where a host is reached: one origin, or https and then http, which is a fallback.
+type Reach = Vec<(Origin, bool)>;
 
 impl Importer {
     /// BuildKit's `buildkitd.toml`. Each `[registry."host"]` holds for the host as registry and as mirror of others.
     pub fn buildkitd(&mut self, file: &File) {
-        self.sources += 1;
-        let at = Place::file(&*file.name);
-        let root = match self.document(file, tree::toml, Severity::Error) {
-            Ok(Some(root)) => root,
-            Ok(None) => return,
-            Err(why) => return self.broken_host(None, &at, why),
-        };
-        self.unknown(&at, &root, &TOP);
-        let Some(registries) = get(&root, "registry") else { return };
-        let Some(tables) = registries.table() else {
-            self.wrong_type(&at.at("registry", registries.line), "a table", registries);
-            return self.broken_host(None, &at, format!("{at}: registry is no table"));
-        };
-        let folder = file.name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let Some(root) = self.source(file, tree::toml) else { return };
+        let (root, base) = (Field::root(file, &root), Base::beside(file));
+        self.unknown(&root, &TOP);
+        let Some(registries) = root.get("registry") else { return };
+        if self.want_table(&registries).is_err() {
+            return self.broken_host(None, &root.at, format!("{}: registry is no table", root.at));
+        }
         // First what each host is, as mirrors are hosts too.
         let mut reach: BTreeMap<Origin, Reach> = BTreeMap::new();
-        for (key, node) in tables {
-            let at = at.at(format!("registry.\"{}\"", key.text), key.line);
-            let Some(origin) = names::registry(&key.text) else {
+        let mut tables = Vec::new();
+        for (key, table) in registries.entries() {
+            let Some(origin) = names::registry(key) else {
                 self.error(
                     Code::BadHost,
-                    &at,
+                    &table.at,
                     "the key is no host with an optional port",
                     "Write the registry as in image names.",
                 );
                 continue;
             };
-            if node.table().is_none() {
-                self.wrong_type(&at, "a table", node);
-                self.broken_host(Some(origin), &at, format!("{at}: it is no table"));
+            if let Err(why) = self.want_table(&table) {
+                self.broken_host(Some(origin), &table.at, why);
                 continue;
             }
-            self.unknown(&at, node, &FIELDS);
-            let found = self.buildkit_host(origin.clone(), &at, node, folder);
-            reach.insert(origin, found);
+            self.unknown(&table, &FIELDS);
+            let found = self.buildkit_host(origin.clone(), &table, base);
+            reach.insert(origin.clone(), found);
+            tables.push((origin, table));
         }
-        for (key, node) in tables {
-            let at = at.at(format!("registry.\"{}\"", key.text), key.line);
-            let Some(origin) = names::registry(&key.text).filter(|origin| reach.contains_key(origin)) else { continue };
-            let mut endpoints = self.buildkit_mirrors(&at, node, &reach);
+        for (origin, table) in tables {
+            let mut endpoints = self.buildkit_mirrors(&table, &reach);
             endpoints.retain(|mirror| mirror.origin.as_ref() != Some(&origin));
-            if let Some(own) = reach.get(&origin) {
-                endpoints.extend(own.origins.iter().map(|(origin, fallback)| {
-                    let mut own = EndpointEntry::own(Some(origin.clone()), at.clone());
-                    own.fallback = *fallback;
-                    own
-                }));
+            for (own, fallback) in reach.get(&origin).into_iter().flatten() {
+                let own = EndpointEntry::own(Some(own.clone()), table.at.clone());
+                endpoints.push(EndpointEntry { fallback: *fallback, ..own });
             }
-            self.model.registries.push(Registry { name: Some(origin), endpoints, place: at });
+            self.model.registries.push(Registry { name: Some(origin), endpoints, place: table.at });
         }
     }
 
-    fn buildkit_mirrors(&mut self, at: &Place, node: &Node, reach: &BTreeMap<Origin, Reach>) -> Vec<EndpointEntry> {
+    fn buildkit_mirrors(&mut self, table: &Field<'_>, reach: &BTreeMap<Origin, Reach>) -> Vec<EndpointEntry> {
         let mut endpoints = Vec::new();
-        let Some(mirrors) = get(node, "mirrors") else { return endpoints };
-        let at = at.at(format!("{}.mirrors", at.key), mirrors.line);
-        let Some(mirrors) = texts(mirrors) else {
-            self.wrong_type(&at, "a list of hosts", mirrors);
-            return endpoints;
-        };
-        for (text, line) in mirrors {
-            let at = at.at(&*at.key, line);
+        let mirrors = table.get("mirrors").map(|mirrors| self.want(&mirrors, "a list of hosts", mirrors.texts()));
+        for (text, at) in mirrors.and_then(Result::ok).unwrap_or_default() {
             let (host, path) = text.split_once('/').unwrap_or((text, ""));
             let Some(origin) = names::registry(host).filter(|_| !text.contains("://")) else {
                 let remedy =
@@ -114,28 +93,21 @@ impl Importer {
             };
             let path = path.trim_matches('/');
             let root = if path.is_empty() { "/v2".to_string() } else { format!("/v2/{path}") };
-            let local = Reach { origins: vec![(origin.clone(), false)] };
-            for (origin, fallback) in &reach.get(&origin).unwrap_or(&local).origins {
-                let mut mirror = EndpointEntry::mirror(origin.clone(), root.clone(), at.clone());
-                mirror.fallback = *fallback;
-                endpoints.push(mirror);
+            for (origin, fallback) in reach.get(&origin).unwrap_or(&vec![(origin, false)]) {
+                let mirror = EndpointEntry::mirror(origin.clone(), root.clone(), at.clone());
+                endpoints.push(EndpointEntry { fallback: *fallback, ..mirror });
             }
         }
         endpoints
     }
 
-    fn buildkit_host(&mut self, origin: Origin, at: &Place, node: &Node, folder: &str) -> Reach {
+    fn buildkit_host(&mut self, origin: Origin, table: &Field<'_>, base: Base<'_>) -> Reach {
+        let at = &table.at;
         let mut host = HostEntry::new(Some(origin.clone()), at.clone());
-        let flag = |importer: &mut Self, name: &str| {
-            let value = get(node, name)?;
-            if value.bool().is_none() {
-                importer.wrong_type(&at.at(format!("{}.{name}", at.key), value.line), "a boolean", value);
-            }
-            value.bool()
-        };
-        let (http, insecure) = (flag(self, "http"), flag(self, "insecure").unwrap_or(false));
+        let http = self.want_flag(table, "http", "a boolean").unwrap_or_default();
+        let insecure = self.want_flag(table, "insecure", "a boolean").unwrap_or_default() == Some(true);
         host.skip_verify = insecure.then_some(true);
-        self.buildkit_tls(&mut host, at, node, folder);
+        self.buildkit_tls(&mut host, table, base);
         let configured = !host.identities.is_empty() || !host.ca.is_empty() || host.unusable.is_some();
         let local = http.is_none() && names::is_local(&origin);
         let mut origins = vec![(origin.clone(), false)];
@@ -163,77 +135,40 @@ impl Importer {
             ),
             _ => {}
         }
-        if origins.iter().any(|(one, fallback)| !one.is_https() && !fallback) {
+        if let Some((plain, _)) = origins.iter().find(|(one, fallback)| !one.is_https() && !fallback) {
             // The entry is that of the origin that is used.
             host.identities.clear();
             host.unusable = None;
-            host.origin = origins.first().map(|(one, _)| one.clone());
+            host.origin = Some(plain.clone());
         }
         self.model.hosts.push(host);
-        Reach { origins }
+        origins
     }
 
-    fn buildkit_tls(&mut self, host: &mut HostEntry, at: &Place, node: &Node, folder: &str) {
-        if let Some(value) = get(node, "ca") {
-            let at = at.at(format!("{}.ca", at.key), value.line);
-            match value.list().and_then(|_| texts(value)) {
-                Some(files) => {
-                    for (name, _) in files {
-                        let loaded = self.named(None, folder, name);
-                        self.authority(host, loaded);
-                    }
-                }
-                None => self.wrong_type(&at, "a list of files", value),
-            }
+    fn buildkit_tls(&mut self, host: &mut HostEntry, table: &Field<'_>, base: Base<'_>) {
+        if let Some(ca) = table.get("ca")
+            && let Ok(files) = self.want(&ca, "a list of files", ca.items().and_then(|_| ca.texts()))
+        {
+            self.authorities(host, base, &files);
         }
-        if let Some(value) = get(node, "tlsconfigdir") {
-            let at = at.at(format!("{}.tlsconfigdir", at.key), value.line);
-            match value.list().and_then(|_| texts(value)) {
-                Some(names) => {
+        if let Some(field) = table.get("tlsconfigdir") {
+            match self.want(&field, "a list of directories", field.items().and_then(|_| field.texts())) {
+                Ok(names) => {
                     for (name, _) in names {
-                        let name = if name.starts_with('/') || folder.is_empty() {
-                            name.into()
-                        } else {
-                            format!("{folder}/{name}")
-                        };
-                        self.named_directory(&name, host, Layout::BuildKit);
+                        self.named_directory(&base.path(name), host, Layout::BuildKit);
                     }
                 }
-                None => {
-                    self.wrong_type(&at, "a list of directories", value);
-                    host.fail(format!("{at}: no list of directories"));
-                }
+                Err(_) => host.fail(format!("{}: no list of directories", field.at)),
             }
         }
-        let Some(value) = get(node, "keypair") else { return };
-        let at = at.at(format!("{}.keypair", at.key), value.line);
-        let Some(pairs) = value.list() else {
-            self.wrong_type(&at, "a list of tables", value);
-            return host.fail(format!("{at}: no list of tables"));
+        let Some(field) = table.get("keypair") else { return };
+        let Ok(pairs) = self.want(&field, "a list of tables", field.items()) else {
+            return host.fail(format!("{}: no list of tables", field.at));
         };
         for pair in pairs {
-            let at = at.at(&*at.key, pair.line);
-            self.unknown(&at, pair, &["key", "cert"]);
-            let file = |name| get(pair, name).and_then(Node::text).filter(|text| !text.is_empty());
-            match (file("cert"), file("key")) {
-                (Some(certificate), Some(key)) => {
-                    let certificate = self.named(None, folder, certificate);
-                    let key = self.named(None, folder, key);
-                    self.identity(host, certificate, key, &at);
-                }
-                (certificate, _) => self.half(host, certificate.is_some(), &at),
-            }
+            self.unknown(&pair, &["key", "cert"]);
+            let file = |name| pair.node.get(name).and_then(Node::text).filter(|text| !text.is_empty());
+            self.pair(host, base, (file("cert"), file("key")), &pair.at);
         }
-    }
-
-    /// One half of a pair.
-    pub(super) fn half(&mut self, host: &mut HostEntry, has_certificate: bool, at: &Place) {
-        let (code, what) = if has_certificate {
-            (Code::CertificateWithoutKey, "a client certificate without its key")
-        } else {
-            (Code::KeyWithoutCertificate, "a key without its client certificate")
-        };
-        self.error(code, at, what, "Name both files.");
-        host.fail(format!("{at}: {what}"));
     }
 }

@@ -164,8 +164,15 @@ impl Place {
         Self { file: name.into(), key: String::new(), line: None }
     }
 
-    pub(crate) fn at(&self, key: impl Into<String>, line: u32) -> Self {
-        Self { file: self.file.clone(), key: without_user(key.into()), line: Some(line) }
+    /// A field of the table that stands here.
+    pub(crate) fn field(&self, name: &str, line: u32) -> Self {
+        let key = if self.key.is_empty() { name.to_string() } else { format!("{}.{name}", self.key) };
+        Self { file: self.file.clone(), key: without_user(key), line: Some(line) }
+    }
+
+    /// Another line of the same.
+    pub(crate) fn line(&self, line: u32) -> Self {
+        Self { line: Some(line), ..self.clone() }
     }
 }
 

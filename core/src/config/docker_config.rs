@@ -8,10 +8,11 @@ use zeroize::Zeroizing;
 
 use super::diagnostic::{Code, Place, Severity};
 use super::directory::File;
+use super::field::Field;
 use super::load::Importer;
 use super::model::{CredentialEntry, For, Given};
-use super::names::{self, similar};
-use super::tree::{self, Node, Value};
+use super::names;
+use super::tree::{self, Node};
 use crate::client::{Credentials, HelperUrl};
 use crate::origin::Origin;
 use crate::secret::Secret;
@@ -81,11 +82,10 @@ impl Importer {
 
     pub(super) fn auths(&mut self, file: &File, reader: Reader) {
         self.sources += 1;
-        let at = Place::file(&*file.name);
         match self.document(file, tree::json, Severity::Warning) {
-            Ok(Some(root)) => self.auths_document(&root, &at, reader),
+            Ok(Some(root)) => self.auths_document(&Field::root(file, &root), reader),
             Ok(None) => {}
-            Err(why) => self.broken_document(&at, why),
+            Err(why) => self.broken_document(&Place::file(&*file.name), why),
         }
     }
 
@@ -94,28 +94,23 @@ impl Importer {
         self.credential(For::All, String::new(), 0, 3, at, Given::Broken(why));
     }
 
-    pub(super) fn auths_document(&mut self, root: &Node, at: &Place, reader: Reader) {
-        let Some(entries) = root.table() else {
-            self.wrong_type(at, "a table", root);
-            return self.broken_document(at, format!("{at}: it is no table"));
-        };
-        let legacy = reader == Reader::Kubernetes && field(root, "auths").is_none() && !entries.is_empty();
-        if legacy {
-            // .dockercfg: the map itself.
-            return self.auth_entries(root, at, "", reader, (None, &[]));
+    pub(super) fn auths_document(&mut self, root: &Field<'_>, reader: Reader) {
+        if let Err(why) = self.want_table(root) {
+            return self.broken_document(&root.at, why);
         }
-        self.top_fields(entries, at, reader);
+        if reader == Reader::Kubernetes && root.node.find("auths").is_none() {
+            // .dockercfg: the map itself.
+            return self.auth_entries(root, reader, (None, &[]));
+        }
+        for (name, field) in root.fields() {
+            self.top_field(name, &field.at, reader);
+        }
         let mut plain = Vec::new();
-        let store = self.helpers(root, at, reader, &mut plain);
-        if let Some(auths) = field(root, "auths") {
-            let at = at.at("auths", auths.line);
-            match &auths.value {
-                Value::Table(_) => self.auth_entries(auths, &at, "auths.", reader, (store.as_deref(), &plain)),
-                Value::Null => {}
-                _ => {
-                    self.wrong_type(&at, "a table", auths);
-                    self.broken_document(&at, format!("{at}: auths is no table"));
-                }
+        let store = self.helpers(root, reader, &mut plain);
+        if let Some(auths) = root.find("auths") {
+            match self.want_table(&auths) {
+                Ok(()) => self.auth_entries(&auths, reader, (store.as_deref(), &plain)),
+                Err(_) => self.broken_document(&auths.at, format!("{}: auths is no table", auths.at)),
             }
         }
         let source = self.sources;
@@ -123,144 +118,104 @@ impl Importer {
         self.model.credentials.iter_mut().filter(of_file).for_each(|entry| entry.class = entry.class.min(1));
     }
 
-    fn top_fields(&mut self, entries: &[(tree::Key, Node)], at: &Place, reader: Reader) {
-        for (key, node) in entries {
-            let place = at.at(&*key.text, node.line);
-            let name = key.text.as_str();
-            let is = |known: &str| name.eq_ignore_ascii_case(known);
-            match reader {
-                Reader::Docker if TOP.iter().any(|known| is(known)) => {
-                    if is("HttpHeaders") {
-                        let what = "these go to the Docker daemon; they are not sent to registries";
-                        self.say(
-                            Severity::Info,
-                            Code::ReadersDiffer,
-                            &place,
-                            what,
-                            "Name header fields for a registry in regauth.toml.",
-                        );
-                    }
-                }
-                Reader::Variable if is("auths") => {}
-                Reader::Variable if TOP.iter().any(|known| is(known)) => {
-                    let what = "Docker ignores the whole variable for this field; here it is read";
-                    self.warn(
-                        Code::ReadersDiffer,
-                        &place,
-                        what,
-                        "Keep auths with auth in each entry, and nothing else.",
-                    );
-                }
-                Reader::Podman if is("auths") || is("credHelpers") => {}
-                Reader::Podman if is("credsStore") => {
-                    let what = "podman does not read it, so it is not used";
-                    self.warn(Code::IgnoredKey, &place, what, "Name the helper for each registry in credHelpers.");
-                }
-                Reader::Podman if TOP.iter().any(|known| is(known)) => {}
-                Reader::Kubernetes if is("auths") || is("HttpHeaders") => {}
-                Reader::Kubernetes if TOP.iter().any(|known| is(known)) => {
-                    let what = "the kubelet does not read it, so it is not used";
-                    self.warn(Code::IgnoredKey, &place, what, "Put the credentials themselves into auths.");
-                }
-                _ => {
-                    let remedy = similar(name, &TOP).map_or_else(
-                        || "Remove it, or correct its name.".to_string(),
-                        |meant| format!("Write {meant}, if that is meant."),
-                    );
-                    self.warn(Code::UnknownField, &place, "the format has no such field: it does nothing", &remedy);
-                }
+    fn top_field(&mut self, name: &str, at: &Place, reader: Reader) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let known = TOP.iter().any(|known| is(known));
+        match reader {
+            Reader::Docker if is("HttpHeaders") => {
+                let what = "these go to the Docker daemon; they are not sent to registries";
+                let remedy = "Name header fields for a registry in regauth.toml.";
+                self.say(Severity::Info, Code::ReadersDiffer, at, what, remedy);
             }
+            Reader::Podman if is("credsStore") => {
+                let what = "podman does not read it, so it is not used";
+                self.warn(Code::IgnoredKey, at, what, "Name the helper for each registry in credHelpers.");
+            }
+            Reader::Docker | Reader::Podman if known => {}
+            Reader::Variable if is("auths") => {}
+            Reader::Variable if known => {
+                let what = "Docker ignores the whole variable for this field; here it is read";
+                self.warn(Code::ReadersDiffer, at, what, "Keep auths with auth in each entry, and nothing else.");
+            }
+            Reader::Kubernetes if is("auths") || is("HttpHeaders") => {}
+            Reader::Kubernetes if known => {
+                let what = "the kubelet does not read it, so it is not used";
+                self.warn(Code::IgnoredKey, at, what, "Put the credentials themselves into auths.");
+            }
+            _ => self.unknown_field(at, name, &TOP),
         }
     }
 
     /// `credHelpers` and `credsStore`; gives the name of the helper for all, and adds to `plain` the registries that have
     /// an empty helper.
-    fn helpers(&mut self, root: &Node, at: &Place, reader: Reader, plain: &mut Vec<For>) -> Option<String> {
+    fn helpers(&mut self, root: &Field<'_>, reader: Reader, plain: &mut Vec<For>) -> Option<String> {
         if reader == Reader::Kubernetes {
             return None;
         }
-        if let Some(node) = field(root, "credHelpers").filter(|node| !node.is_null()) {
-            if node.table().is_none() {
-                let at = at.at("credHelpers", node.line);
-                self.wrong_type(&at, "a table", node);
-                self.broken_document(&at, format!("{at}: credHelpers is no table"));
+        if let Some(helpers) = root.find("credHelpers") {
+            if self.want_table(&helpers).is_err() {
+                self.broken_document(&helpers.at, format!("{}: credHelpers is no table", helpers.at));
             }
-            for (key, value) in node.table().unwrap_or_default() {
-                let at = at.at(format!("credHelpers.{}", key.text), value.line);
-                let Some(key) = parse_key(&key.text).filter(|key| key.path.is_empty()) else {
-                    self.error(Code::BadHost, &at, "the key is no registry", "Write host or host:port.");
+            for (key, field) in helpers.fields() {
+                let at = &field.at;
+                let Some(key) = parse_key(key).filter(|key| key.path.is_empty()) else {
+                    self.error(Code::BadHost, at, "the key is no registry", "Write host or host:port.");
                     continue;
                 };
-                if value.is_null() || value.text() == Some("") {
+                if field.node.is_null() || field.node.text() == Some("") {
                     // So that the helper for all is not asked: what the file holds comes first.
                     plain.push(key.registries);
                     continue;
                 }
-                let Some(name) = self.helper_name(value, &at) else {
-                    self.credential(
-                        key.registries,
-                        key.path,
-                        0,
-                        1,
-                        &at,
-                        Given::Broken(format!("{at}: no name of a helper")),
-                    );
-                    continue;
-                };
                 let url = if reader == Reader::Podman { HelperUrl::Podman } else { HelperUrl::Docker };
-                self.credential(key.registries, key.path, key.rank, 1, &at, Given::Helper { name, url });
+                let (rank, given) = match self.helper_name(&field) {
+                    Ok(name) => (key.rank, Given::Helper { name, url }),
+                    Err(why) => (0, Given::Broken(why)),
+                };
+                self.credential(key.registries, key.path, rank, 1, at, given);
             }
         }
-        let node = field(root, "credsStore").filter(|node| reader != Reader::Podman && !node.is_null())?;
-        let at = at.at("credsStore", node.line);
-        if node.text() == Some("") {
-            return None;
+        let store =
+            root.find("credsStore").filter(|store| reader != Reader::Podman && store.node.text() != Some(""))?;
+        match self.helper_name(&store) {
+            Ok(name) => {
+                let given = Given::Helper { name: name.clone(), url: HelperUrl::Docker };
+                self.credential(For::All, String::new(), 0, 2, &store.at, given);
+                Some(name)
+            }
+            Err(why) => {
+                self.broken_document(&store.at, why);
+                None
+            }
         }
-        let Some(name) = self.helper_name(node, &at) else {
-            self.broken_document(&at, format!("{at}: no name of a helper"));
-            return None;
-        };
-        let given = Given::Helper { name: name.clone(), url: HelperUrl::Docker };
-        self.credential(For::All, String::new(), 0, 2, &at, given);
-        Some(name)
     }
 
-    fn helper_name(&mut self, node: &Node, at: &Place) -> Option<String> {
-        let good = |name: &&str| super::helper::is_name(name);
-        let name = node.text().filter(good).map(str::to_string);
-        if name.is_none() {
+    fn helper_name(&mut self, field: &Field<'_>) -> Result<String, String> {
+        let name = field.node.text().filter(|name| super::helper::is_name(name));
+        name.map(str::to_string).ok_or_else(|| {
             let what = "it is no name of a helper: letters, digits and . _ -";
-            self.error(Code::WrongType, at, what, "Write NAME for the program docker-credential-NAME.");
-        }
-        name
+            self.error(Code::WrongType, &field.at, what, "Write NAME for the program docker-credential-NAME.");
+            format!("{}: no name of a helper", field.at)
+        })
     }
 
     /// `store`: the helper for all, and the registries that it is not for.
-    fn auth_entries(
-        &mut self,
-        auths: &Node,
-        at: &Place,
-        prefix: &str,
-        reader: Reader,
-        (store, plain): (Option<&str>, &[For]),
-    ) {
-        for (key, node) in auths.table().unwrap_or_default() {
-            let at = at.at(format!("{prefix}{}", key.text), node.line);
+    fn auth_entries(&mut self, auths: &Field<'_>, reader: Reader, (store, plain): (Option<&str>, &[For])) {
+        for (key, entry) in auths.fields() {
+            let at = &entry.at;
             // What a login by the browser leaves behind; nobody looks for a registry under these.
-            if key.text.starts_with(DOCKER_HUB) && key.text.ends_with("-token") {
+            if key.starts_with(DOCKER_HUB) && key.ends_with("-token") {
                 let what = "Docker's own tokens for Docker Hub's web API: no credentials of a registry";
-                self.say(Severity::Info, Code::NotUsed, &at, what, "Nothing has to be done.");
+                self.say(Severity::Info, Code::NotUsed, at, what, "Nothing has to be done.");
                 continue;
             }
-            let Some(parsed) = self.key_of(&key.text, &at, reader).filter(|_| !node.is_null()) else { continue };
-            let Some(fields) = node.table() else {
-                self.wrong_type(&at, "a table", node);
-                let why = Given::Broken(format!("{at}: it is no table"));
-                self.credential(parsed.registries, parsed.path, parsed.rank, 3, &at, why);
+            let Some(parsed) = self.key_of(key, at, reader).filter(|_| !entry.node.is_null()) else { continue };
+            if let Err(why) = self.want_table(&entry) {
+                self.credential(parsed.registries, parsed.path, parsed.rank, 3, at, Given::Broken(why));
                 continue;
-            };
-            self.entry_fields(fields, &at, reader);
-            let text = |name| field(node, name).and_then(Node::text).unwrap_or_default();
+            }
+            self.entry_fields(&entry, reader);
+            let text = |name| entry.node.find(name).and_then(Node::text).unwrap_or_default();
             let found = Fields {
                 auth: text("auth"),
                 user: text("username"),
@@ -273,41 +228,31 @@ impl Importer {
             if let (Some(store), true) = (store, helped) {
                 let what =
                     format!("docker-credential-{store} is asked for every registry, and what stands here is not used");
-                self.warn(
-                    Code::HelperInstead,
-                    &at,
-                    &what,
-                    "Remove credsStore, or log in again so that the helper knows it.",
-                );
+                let remedy = "Remove credsStore, or log in again so that the helper knows it.";
+                self.warn(Code::HelperInstead, at, &what, remedy);
             }
-            self.given(parsed.registries, parsed.path, parsed.rank, &at, &found);
+            self.given(parsed.registries, parsed.path, parsed.rank, at, &found);
         }
     }
 
-    fn entry_fields(&mut self, fields: &[(tree::Key, Node)], at: &Place, reader: Reader) {
-        for (key, node) in fields {
-            let place = at.at(format!("{}.{}", at.key, key.text), node.line);
-            if !ENTRY.iter().any(|known| key.text.eq_ignore_ascii_case(known)) {
-                let remedy = similar(&key.text, &ENTRY).map_or_else(
-                    || "Remove it, or correct its name.".to_string(),
-                    |meant| format!("Write {meant}, if that is meant."),
-                );
-                self.warn(Code::UnknownField, &place, "the format has no such field: it does nothing", &remedy);
-            } else if node.text().is_none() && !matches!(node.value, Value::Null) {
-                self.wrong_type(&place, "text", node);
-            } else if reader == Reader::Variable && !key.text.eq_ignore_ascii_case("auth") {
+    fn entry_fields(&mut self, entry: &Field<'_>, reader: Reader) {
+        for (name, field) in entry.fields() {
+            if !ENTRY.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                self.unknown_field(&field.at, name, &ENTRY);
+            } else if field.node.text().is_none() && !field.node.is_null() {
+                let _ = self.want(&field, "text", None::<()>);
+            } else if reader == Reader::Variable && !name.eq_ignore_ascii_case("auth") {
                 let what = "Docker ignores the whole variable for this field; here it is read";
-                self.warn(Code::ReadersDiffer, &place, what, "Keep auth in each entry, and nothing else.");
-            } else if reader == Reader::Kubernetes && key.text.to_ascii_lowercase().ends_with("token") {
+                self.warn(Code::ReadersDiffer, &field.at, what, "Keep auth in each entry, and nothing else.");
+            } else if reader == Reader::Kubernetes && name.to_ascii_lowercase().ends_with("token") {
                 let what = "the kubelet may not read it; here it is used";
-                self.warn(Code::ReadersDiffer, &place, what, "Give user and password.");
+                self.warn(Code::ReadersDiffer, &field.at, what, "Give user and password.");
             }
         }
-        let has =
-            |name: &str| fields.iter().any(|(key, node)| key.text.eq_ignore_ascii_case(name) && node.text().is_some());
+        let has = |name| entry.node.find(name).and_then(Node::text).is_some();
         if reader == Reader::Podman && has("identitytoken") && !has("auth") {
             let what = "podman uses an identity token only beside an auth; here it is used";
-            self.warn(Code::ReadersDiffer, at, what, "Log in again.");
+            self.warn(Code::ReadersDiffer, &entry.at, what, "Log in again.");
         }
     }
 
@@ -473,11 +418,4 @@ fn decode_auth(auth: &str) -> Result<(String, Secret), &'static str> {
 pub(super) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let clean: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect());
     STANDARD.decode(clean.as_bytes()).ok().map(Zeroizing::new)
-}
-
-/// A field without regard to case, as readers in Go match it; the one that is written right before others.
-pub(super) fn field<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
-    let entries = node.table()?;
-    let exact = entries.iter().find(|(key, _)| key.text == name);
-    exact.or_else(|| entries.iter().find(|(key, _)| key.text.eq_ignore_ascii_case(name))).map(|(_, node)| node)
 }

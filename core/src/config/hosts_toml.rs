@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::certs_d::Layout;
 use super::diagnostic::{Code, Place, Severity};
 use super::directory::{Directory, Entry, File};
-use super::load::{Importer, Loaded, secret, texts};
+use super::field::{Base, Field};
+use super::load::{Importer, Loaded};
 use super::model::{EndpointEntry, HostEntry, Registry};
 use super::names;
 use super::tree::{self, Node};
@@ -19,9 +20,6 @@ const FIELDS: [&str; 9] =
 
 /// In which place a spelling is looked for, the name, the path, what is there.
 type Spelling<'a> = (u8, String, String, &'a Entry);
-
-/// A document that containerd refuses as a whole, and then reads certificate files instead: here the registry fails.
-pub(super) struct Refused(pub(super) String);
 
 impl Importer {
     /// containerd's host directories in the order of `config_path`. In each one a registry is looked for as
@@ -104,22 +102,19 @@ impl Importer {
                 return;
             }
         };
-        let root = match self.document(&File { name: path, entry }, tree::toml, Severity::Error) {
-            Ok(Some(root)) => root,
-            Ok(None) => Node { line: 1, value: tree::Value::Table(Vec::new()) },
-            Err(why) => return self.broken_host(registry, &at, why),
-        };
-        if let Err(Refused(why)) = self.hosts_document(registry.clone(), directory, &at, &root) {
+        let file = File { name: path, entry };
+        let read = self.document(&file, tree::toml, Severity::Error).and_then(|root| {
+            let root = root.unwrap_or(Node { line: 1, value: tree::Value::Table(Vec::new()) });
+            self.hosts_document(registry.clone(), directory, &Field::root(&file, &root))
+        });
+        if let Err(why) = read {
             self.broken_host(registry, &at, why);
         }
     }
 
     /// Nothing in the place of what cannot be read: requests to this registry fail.
     pub(super) fn broken_host(&mut self, registry: Option<Origin>, at: &Place, why: String) {
-        let mut host = HostEntry::new(registry, at.clone());
-        host.broken_document = true;
-        host.fail(why);
-        self.model.hosts.push(host);
+        self.model.hosts.push(HostEntry::broken(registry, at, why));
     }
 
     fn fallback(&mut self, registry: Option<Origin>, directory: &Directory) {
@@ -133,51 +128,46 @@ impl Importer {
         }
     }
 
+    /// `Err`: containerd refuses the whole document, and then reads certificate files instead. Here the registry fails.
     fn hosts_document(
         &mut self,
         registry: Option<Origin>,
         directory: &Directory,
-        at: &Place,
-        root: &Node,
-    ) -> Result<(), Refused> {
+        root: &Field<'_>,
+    ) -> Result<(), String> {
+        let base = Base::inside(directory);
         let mut known = vec!["server", "host"];
         known.extend(FIELDS);
-        self.unknown(at, root, &known);
-        self.proxy(at, root);
+        self.unknown(root, &known);
+        self.proxy(root);
         let mut endpoints = Vec::new();
         let mut mirrors: Vec<(Origin, bool, Place)> = Vec::new();
-        if let Some(hosts) = get(root, "host") {
-            let tables = hosts.table().ok_or_else(|| self.refuse(&at.at("host", hosts.line), "a table", hosts))?;
-            for (key, node) in tables {
-                let at = at.at(format!("host.\"{}\"", key.text), key.line);
-                if node.table().is_none() {
-                    return Err(self.refuse(&at, "a table", node));
-                }
-                self.unknown(&at, node, &FIELDS);
-                self.proxy(&at, node);
-                let (made, host) = self.server(&key.text, directory, &at, node)?;
-                mirrors.extend(host.origin.clone().map(|origin| (origin, host.has_tls(), at.clone())));
+        if let Some(hosts) = root.get("host") {
+            self.want(&hosts, "a table", hosts.node.table())?;
+            for (url, table) in hosts.entries() {
+                self.want(&table, "a table", table.node.table())?;
+                self.unknown(&table, &FIELDS);
+                self.proxy(&table);
+                let (made, host) = self.server(url, base, &table.at, &table)?;
+                mirrors.extend(host.origin.clone().map(|origin| (origin, host.has_tls(), table.at.clone())));
                 self.model.hosts.push(host);
                 endpoints.extend(made);
             }
         }
-        let text = get(root, "server").map(|node| (node, node.text()));
-        let (text, server_at) = match text {
-            Some((node, Some(text))) => (text, at.at("server", node.line)),
-            Some((node, None)) => return Err(self.refuse(&at.at("server", node.line), "text", node)),
-            None => ("", at.clone()),
-        };
-        let host = if text.is_empty() {
-            let mut host = HostEntry::new(registry.clone(), server_at.clone());
-            let capabilities = self.fields(&mut host, directory, &server_at, root)?;
-            let mut own = self.own_server(registry.as_ref(), &server_at);
-            own.iter_mut().for_each(|own| own.capabilities.clone_from(&capabilities));
-            endpoints.extend(own);
-            host
-        } else {
-            let (mut made, host) = self.server(text, directory, &server_at, root)?;
+        let server = root.get("server");
+        let at = server.as_ref().map_or(&root.at, |server| &server.at);
+        let url = server.as_ref().map(|server| self.want(server, "text", server.node.text())).transpose()?;
+        let host = if let Some(url) = url.filter(|url| !url.is_empty()) {
+            let (mut made, host) = self.server(url, base, at, root)?;
             made.iter_mut().for_each(|endpoint| endpoint.mirror = false);
             endpoints.extend(made);
+            host
+        } else {
+            let mut host = HostEntry::new(registry.clone(), at.clone());
+            let capabilities = self.fields(&mut host, base, root)?;
+            let mut own = self.own_server(registry.as_ref(), at);
+            own.iter_mut().for_each(|own| own.capabilities.clone_from(&capabilities));
+            endpoints.extend(own);
             host
         };
         let same = mirrors.iter().find(|(origin, tls, _)| *tls && Some(origin) == host.origin.as_ref());
@@ -191,16 +181,15 @@ impl Importer {
         for endpoint in &mut endpoints {
             endpoint.mirror &= !is_registry(endpoint.origin.as_ref(), registry.as_ref());
         }
-        self.model.registries.push(Registry { name: registry, endpoints, place: at.clone() });
+        self.model.registries.push(Registry { name: registry, endpoints, place: root.at.clone() });
         Ok(())
     }
 
     /// Newer versions of containerd have it; which way a connection takes is the host's part here.
-    fn proxy(&mut self, at: &Place, node: &Node) {
-        if let Some(value) = get(node, "proxy") {
-            let key = if at.key.is_empty() { "proxy".to_string() } else { format!("{}.proxy", at.key) };
+    fn proxy(&mut self, table: &Field<'_>) {
+        if let Some(field) = table.get("proxy") {
             let what = "the proxy is not taken from here: that of the program that makes the connection is used";
-            self.warn(Code::NotUsed, &at.at(key, value.line), what, "Set HTTPS_PROXY and NO_PROXY for that program.");
+            self.warn(Code::NotUsed, &field.at, what, "Set HTTPS_PROXY and NO_PROXY for that program.");
         }
     }
 
@@ -231,30 +220,26 @@ impl Importer {
         endpoints
     }
 
-    /// The endpoints of one URL: two where containerd tries https before the http that is written.
+    /// The endpoints of one URL, which is written at `at`: two where containerd tries https before http.
     fn server(
         &mut self,
         text: &str,
-        directory: &Directory,
+        base: Base<'_>,
         at: &Place,
-        node: &Node,
-    ) -> Result<(Vec<EndpointEntry>, HostEntry), Refused> {
+        table: &Field<'_>,
+    ) -> Result<(Vec<EndpointEntry>, HostEntry), String> {
         let Some((written, path)) = names::server(text, "https") else {
-            self.error(
-                Code::BadHost,
-                at,
-                "it is no URL of a server",
-                "Write https://host[:port], and a path if it has one.",
-            );
-            return Err(Refused(format!("{at}: it is no URL of a server")));
+            let what = "it is no URL of a server";
+            self.error(Code::BadHost, at, what, "Write https://host[:port], and a path if it has one.");
+            return Err(format!("{at}: {what}"));
         };
         let mut host = HostEntry::new(Some(written.clone()), at.clone());
-        let capabilities = self.fields(&mut host, directory, at, node)?;
-        let over = get(node, "override_path").and_then(Node::bool).unwrap_or(false);
+        let capabilities = self.fields(&mut host, base, table)?;
+        let over = table.node.get("override_path").and_then(Node::bool).unwrap_or(false);
         let root = if over || path.ends_with("/v2") { path } else { format!("{path}/v2") };
         let mut endpoint = EndpointEntry::mirror(written.clone(), root, at.clone());
         endpoint.capabilities = capabilities;
-        endpoint.rewrites = self.rewrites(get(node, "rewrite"), at);
+        endpoint.rewrites = self.rewrites(table);
         let mut endpoints = vec![endpoint.clone()];
         if !written.is_https() && host.has_tls() {
             self.warn(
@@ -275,61 +260,33 @@ impl Importer {
     }
 
     /// The fields that the server and each host have; gives the capabilities.
-    fn fields(
-        &mut self,
-        host: &mut HostEntry,
-        directory: &Directory,
-        at: &Place,
-        node: &Node,
-    ) -> Result<Vec<Capability>, Refused> {
-        let place = |name: &str, node: &Node| {
-            let key =
-                if at.key.is_empty() || at.key == "server" { name.to_string() } else { format!("{}.{name}", at.key) };
-            at.at(key, node.line)
-        };
-        for name in ["skip_verify", "override_path"] {
-            if let Some(value) = get(node, name) {
-                let flag = value.bool().ok_or_else(|| self.refuse(&place(name, value), "a boolean", value))?;
-                if name == "skip_verify" {
-                    host.skip_verify = Some(flag);
-                }
+    fn fields(&mut self, host: &mut HostEntry, base: Base<'_>, table: &Field<'_>) -> Result<Vec<Capability>, String> {
+        host.skip_verify = self.want_flag(table, "skip_verify", "a boolean")?;
+        self.want_flag(table, "override_path", "a boolean")?;
+        if let Some(ca) = table.get("ca") {
+            let files = self.want(&ca, "a file or a list of files", ca.texts())?;
+            self.authorities(host, base, &files);
+        }
+        if let Some(client) = table.get("client") {
+            self.client(host, base, &client)?;
+        }
+        if let Some(header) = table.get("header") {
+            self.want(&header, "a table", header.node.table())?;
+            for (key, node) in header.node.table().unwrap_or_default() {
+                self.header(host, &key.text, &Field { node, at: header.at.line(node.line) })?;
             }
         }
-        if let Some(value) = get(node, "ca") {
-            let files =
-                texts(value).ok_or_else(|| self.refuse(&place("ca", value), "a file or a list of files", value))?;
-            for (file, _) in files {
-                let loaded = self.named(Some(directory), &directory.name, file);
-                self.authority(host, loaded);
-            }
+        if let Some(time) = table.get("dial_timeout") {
+            host.dial_timeout = Some(self.want(&time, DURATION, time.node.text().and_then(milliseconds))?);
         }
-        if let Some(value) = get(node, "client") {
-            self.client(host, directory, &place("client", value), value)?;
-        }
-        if let Some(headers) = get(node, "header") {
-            let table = headers.table().ok_or_else(|| self.refuse(&place("header", headers), "a table", headers))?;
-            for (key, value) in table {
-                let values =
-                    texts(value).ok_or_else(|| self.refuse(&place("header", value), "text or a list of it", value))?;
-                host.headers.extend(values.into_iter().map(|(text, _)| (key.text.clone(), secret(text))));
-            }
-        }
-        if let Some(value) = get(node, "dial_timeout") {
-            match value.text().and_then(milliseconds) {
-                Some(time) => host.dial_timeout = Some(time),
-                None => return Err(self.refuse(&place("dial_timeout", value), "a duration such as \"5s\"", value)),
-            }
-        }
-        let Some(value) = get(node, "capabilities") else { return Ok(Capability::ALL.to_vec()) };
-        let names = value.list().ok_or_else(|| self.refuse(&place("capabilities", value), "a list", value))?;
+        let Some(field) = table.get("capabilities") else { return Ok(Capability::ALL.to_vec()) };
         let mut capabilities = Vec::new();
-        for name in names {
+        for name in self.want(&field, "a list", field.items())? {
             let known = |text: &str| Capability::ALL.into_iter().find(|one| one.as_str().eq_ignore_ascii_case(text));
-            let Some(capability) = name.text().and_then(known) else {
-                let place = place("capabilities", name);
+            let Some(capability) = name.node.text().and_then(known) else {
                 let what = "a capability that containerd does not know, so that it refuses the file";
-                self.error(Code::WrongType, &place, what, "Write pull, resolve, push or referrers.");
-                return Err(Refused(format!("{place}: {what}")));
+                self.error(Code::WrongType, &name.at, what, "Write pull, resolve, push or referrers.");
+                return Err(format!("{}: {what}", name.at));
             };
             capabilities.push(capability);
         }
@@ -337,18 +294,18 @@ impl Importer {
     }
 
     /// The three forms: one file with certificate and key; a list of those; a list of pairs of files.
-    fn client(&mut self, host: &mut HostEntry, directory: &Directory, at: &Place, value: &Node) -> Result<(), Refused> {
-        let load = |importer: &mut Self, name: &str| importer.named(Some(directory), &directory.name, name);
-        if let Some(file) = value.text() {
-            let both = load(self, file);
+    fn client(&mut self, host: &mut HostEntry, base: Base<'_>, field: &Field<'_>) -> Result<(), String> {
+        let at = &field.at;
+        if let Some(file) = field.node.text() {
+            let both = self.named(base, file);
             self.both(host, both, at);
             return Ok(());
         }
-        let items = value.list().ok_or_else(|| self.refuse(at, "a file, a list of files or a list of pairs", value))?;
+        let items = self.want(field, "a file, a list of files or a list of pairs", field.node.list())?;
         if let [first, second] = items
             && let (Some(certificate), Some(key)) = (first.text(), second.text())
         {
-            let (certificate, key) = (load(self, certificate), load(self, key));
+            let (certificate, key) = (self.named(base, certificate), self.named(base, key));
             if let (Ok((_, chain)), Ok((_, secret))) = (&certificate, &key)
                 && is_pair(chain.expose(), secret.expose())
             {
@@ -362,31 +319,30 @@ impl Importer {
             return Ok(());
         }
         for item in items {
+            let wrong = Field { node: item, at: at.clone() };
             match (item.text(), item.list()) {
                 (Some(file), _) => {
-                    let both = load(self, file);
+                    let both = self.named(base, file);
                     self.both(host, both, at);
                 }
                 (None, Some([certificate, key])) => {
-                    let (Some(certificate), Some(key)) = (certificate.text(), key.text()) else {
-                        return Err(self.refuse(at, "a pair of files", item));
-                    };
-                    let chain = load(self, certificate);
-                    if key.is_empty() {
+                    let pair = self.want(&wrong, "a pair of files", certificate.text().zip(key.text()))?;
+                    let chain = self.named(base, pair.0);
+                    if pair.1.is_empty() {
                         self.both(host, chain, at);
                     } else {
-                        let key = load(self, key);
+                        let key = self.named(base, pair.1);
                         self.identity(host, chain, key, at);
                     }
                 }
-                _ => return Err(self.refuse(at, "a file or a pair of files", item)),
+                _ => self.want(&wrong, "a file or a pair of files", None)?,
             }
         }
         Ok(())
     }
 
     /// A file that holds certificate and key.
-    fn both(&mut self, host: &mut HostEntry, loaded: Loaded, at: &Place) {
+    pub(super) fn both(&mut self, host: &mut HostEntry, loaded: Loaded, at: &Place) {
         let key = match &loaded {
             Ok((name, bytes)) => Ok((name.clone(), bytes.duplicate())),
             Err(why) => Err(why.clone()),
@@ -394,46 +350,32 @@ impl Importer {
         self.identity(host, loaded, key, at);
     }
 
-    pub(super) fn rewrites(&mut self, node: Option<&Node>, at: &Place) -> Vec<Rewrite> {
+    pub(super) fn rewrites(&mut self, table: &Field<'_>) -> Vec<Rewrite> {
         let mut rewrites = Vec::new();
-        let Some(node) = node else { return rewrites };
-        let at = at.at(format!("{}.rewrite", at.key), node.line);
-        let Some(table) = node.table() else {
-            self.wrong_type(&at, "a table", node);
-            return rewrites;
-        };
-        for (key, value) in table {
-            let made = value.text().map(|replacement| Rewrite::new(&key.text, replacement));
-            match made {
-                Some(Ok(rewrite)) => rewrites.push(rewrite),
-                Some(Err(why)) => {
-                    let at = at.at(&*at.key, key.line);
-                    self.error(Code::Rewrite, &at, &format!("the pattern cannot be used: {why}"), "Correct it.");
+        let Some(field) = table.get("rewrite") else { return rewrites };
+        let Ok(table) = self.want(&field, "a table", field.node.table()) else { return rewrites };
+        for (key, node) in table {
+            let value = Field { node, at: field.at.line(key.line) };
+            let Ok(replacement) = self.want(&value, "text", node.text()) else { continue };
+            match Rewrite::new(&key.text, replacement) {
+                Ok(rewrite) => rewrites.push(rewrite),
+                Err(why) => {
+                    let what = format!("the pattern cannot be used: {why}");
+                    self.error(Code::Rewrite, &value.at, &what, "Correct it.");
                 }
-                None => self.wrong_type(&at, "text", value),
             }
         }
         if rewrites.len() > 1 {
             let what = "more than one rewrite: other readers take them in no order; here the first that changes the name holds";
-            self.warn(Code::Rewrite, &at, what, "Write patterns of which only one can match.");
+            self.warn(Code::Rewrite, &field.at, what, "Write patterns of which only one can match.");
         }
         rewrites
-    }
-
-    fn refuse(&mut self, at: &Place, wanted: &str, node: &Node) -> Refused {
-        self.wrong_type(at, wanted, node);
-        Refused(format!("{at}: {} where {wanted} should be", node.kind()))
     }
 }
 
 /// Whether an endpoint has the registry's own name, whatever its scheme.
 pub(super) fn is_registry(endpoint: Option<&Origin>, registry: Option<&Origin>) -> bool {
     endpoint.zip(registry).map_or(endpoint.is_none() && registry.is_none(), |(one, other)| one.is_place_of(other))
-}
-
-/// A field by name; of several that differ in case only, the one as it is written here.
-pub(super) fn get<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
-    node.table()?.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
 }
 
 /// A certificate without a key, and then a key without a certificate.
@@ -456,6 +398,9 @@ fn registry_of(name: &str) -> Option<(Option<Origin>, u8)> {
     }
     names::registry(name).map(|origin| (Some(origin), 1))
 }
+
+/// What [`milliseconds`] reads.
+pub(super) const DURATION: &str = "a duration such as \"5s\"";
 
 /// A duration as Go writes it (`1m30s`, `500ms`), in milliseconds.
 pub(super) fn milliseconds(text: &str) -> Option<u64> {

@@ -4,7 +4,8 @@ use zeroize::Zeroizing;
 
 use super::diagnostic::{Code, Place, Severity};
 use super::directory::{Entry, File};
-use super::docker_config::{Reader, decode, field};
+use super::docker_config::{Reader, decode};
+use super::field::Field;
 use super::load::Importer;
 use super::tree::{self, Node};
 use crate::secret::Secret;
@@ -26,15 +27,16 @@ impl Importer {
                 return self.broken_document(&at, why);
             }
         };
-        if field(&document.root, "kind").is_none() && document.more.is_empty() {
+        let root = Field::root(file, &document.root);
+        if root.node.find("kind").is_none() && document.more.is_empty() {
             self.sources += 1;
-            return self.auths_document(&document.root, &at, Reader::Kubernetes);
+            return self.auths_document(&root, Reader::Kubernetes);
         }
         let mut found = false;
         for root in std::iter::once(&document.root).chain(&document.more) {
-            let items = field(root, "items").and_then(Node::list).filter(|_| kind(root).ends_with("List"));
+            let items = root.find("items").and_then(Node::list).filter(|_| kind(root).ends_with("List"));
             for secret in items.unwrap_or(std::slice::from_ref(root)) {
-                found |= kind(secret) == "Secret" && self.secret_manifest(&at, secret);
+                found |= kind(secret) == "Secret" && self.secret_manifest(&Field::root(file, secret));
             }
         }
         if !found {
@@ -44,15 +46,14 @@ impl Importer {
     }
 
     /// Whether it holds anything.
-    fn secret_manifest(&mut self, at: &Place, root: &Node) -> bool {
+    fn secret_manifest(&mut self, root: &Field<'_>) -> bool {
         let mut found = false;
         for (group, encoded) in [("stringData", false), ("data", true)] {
             for name in [".dockerconfigjson", ".dockercfg"] {
-                let value = field(root, group).and_then(|node| field(node, name));
-                let Some(node) = value.filter(|node| !node.is_null()) else { continue };
+                let Some(field) = root.find(group).and_then(|group| group.find(name)) else { continue };
                 found = true;
-                let at = at.at(format!("{group}.{name}"), node.line);
-                let bytes = match node.text() {
+                let at = &field.at;
+                let bytes = match field.node.text() {
                     Some(text) if encoded => decode(text),
                     Some(text) => Some(Zeroizing::new(text.as_bytes().to_vec())),
                     None => None,
@@ -60,13 +61,9 @@ impl Importer {
                 let Some(bytes) = bytes else {
                     self.sources += 1;
                     let what = "it is not base64";
-                    self.error(
-                        Code::BrokenCredentials,
-                        &at,
-                        what,
-                        "Make the secret again (kubectl create secret docker-registry).",
-                    );
-                    self.broken_document(&at, format!("{at}: {what}"));
+                    let remedy = "Make the secret again (kubectl create secret docker-registry).";
+                    self.error(Code::BrokenCredentials, at, what, remedy);
+                    self.broken_document(at, format!("{at}: {what}"));
                     continue;
                 };
                 let inner = File::new(format!("{}#{name}", at.file), Secret::from(bytes));
@@ -78,5 +75,5 @@ impl Importer {
 }
 
 fn kind(node: &Node) -> &str {
-    field(node, "kind").and_then(Node::text).unwrap_or_default()
+    node.find("kind").and_then(Node::text).unwrap_or_default()
 }

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
 
 use super::diagnostic::{Code, Place, Severity};
 use super::directory::{Directory, Entry, File, Files, MAX_ENTRIES, MAX_FILE, TextFlaw, text};
+use super::field::Base;
 use super::model::{Authority, HostEntry, IdentityEntry, Model};
-use super::names::{self, similar};
+use super::names;
 use super::tree::{Document, Flaw, Node};
 use crate::secret::Secret;
 use crate::time::Time;
@@ -136,14 +136,10 @@ impl Importer {
         Err(format!("{name}: {what}"))
     }
 
-    /// A file that a document names: relative to a directory, or absolute.
-    pub(super) fn named(&mut self, base: Option<&Directory>, folder: &str, name: &str) -> Loaded {
-        let shown = if name.starts_with('/') || folder.is_empty() {
-            name.to_string()
-        } else {
-            format!("{}/{name}", folder.trim_end_matches('/'))
-        };
-        if let Some(directory) = base {
+    /// A file that a document names.
+    pub(super) fn named(&mut self, base: Base<'_>, name: &str) -> Loaded {
+        let shown = base.path(name);
+        if let Some(directory) = base.directory {
             let inside = shown.strip_prefix(directory.name.as_str()).map(|rest| rest.trim_start_matches('/'));
             if let Some(entry) = inside.and_then(|path| directory.get(path)) {
                 return self.entry(&shown, Some(entry));
@@ -165,7 +161,7 @@ impl Importer {
     ) -> Result<Option<Node>, String> {
         let Some(document) = self.documents(file, read, twice)? else { return Ok(None) };
         if let Some(second) = document.more.first() {
-            let at = Place { line: Some(second.line), ..Place::file(&*file.name) };
+            let at = Place::file(&*file.name).line(second.line);
             let what = "another document begins here, and only the first one of a file is read";
             self.warn(Code::IgnoredKey, &at, what, "Put all of it into one document.");
         }
@@ -206,7 +202,7 @@ impl Importer {
         match read(text) {
             Ok(document) => {
                 for key in &document.twice {
-                    let at = at.at(&*key.text, key.line);
+                    let at = at.field(&key.text, key.line);
                     self.say(
                         twice,
                         Code::DuplicateKey,
@@ -228,27 +224,6 @@ impl Importer {
                 Err(format!("{at} does not parse: {what}"))
             }
         }
-    }
-
-    /// Says which keys of a table are not among those that the format knows.
-    pub(super) fn unknown(&mut self, at: &Place, table: &Node, known: &[&str]) {
-        let prefix = if at.key.is_empty() { String::new() } else { format!("{}.", at.key) };
-        for (key, node) in table.table().unwrap_or_default() {
-            if known.contains(&key.text.as_str()) {
-                continue;
-            }
-            let at = at.at(format!("{prefix}{}", key.text), node.line.min(key.line));
-            let remedy = match similar(&key.text, known) {
-                Some(meant) => format!("Write {meant}, if that is meant."),
-                None => "Remove it, or correct its name.".into(),
-            };
-            self.warn(Code::UnknownField, &at, "the format has no such field: it does nothing", &remedy);
-        }
-    }
-
-    pub(super) fn wrong_type(&mut self, at: &Place, wanted: &str, node: &Node) {
-        let what = format!("{} where {wanted} should be", node.kind());
-        self.error(Code::WrongType, &Place { line: Some(node.line), ..at.clone() }, &what, "Correct the value.");
     }
 
     /// PEM text of a file: encodings that no reader takes are said, and a byte order mark is taken off.
@@ -410,17 +385,4 @@ fn make_identity(label: &str, chain: &[u8], key: &[u8]) -> Result<Identity, Fail
             "Give the chain as PEM, leaf first.".into(),
         )),
     }
-}
-
-/// A list of texts, or one.
-pub(super) fn texts(node: &Node) -> Option<Vec<(&str, u32)>> {
-    match node.text() {
-        Some(text) => Some(vec![(text, node.line)]),
-        None => node.list()?.iter().map(|item| item.text().map(|text| (text, item.line))).collect(),
-    }
-}
-
-/// A header value as a secret.
-pub(super) fn secret(text: &str) -> Arc<Secret> {
-    Arc::new(Secret::from(text))
 }

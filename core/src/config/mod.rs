@@ -126,6 +126,7 @@ mod diagnostic;
 mod directory;
 mod docker_config;
 mod explain;
+mod field;
 pub mod helper;
 mod hosts_toml;
 mod kubernetes;

@@ -82,6 +82,11 @@ impl HostEntry {
         Self { origin, place, ..Self::default() }
     }
 
+    /// The document that says it cannot be read, so that nothing is known of the registry: a request to it fails.
+    pub(crate) fn broken(origin: Option<Origin>, at: &Place, why: String) -> Self {
+        Self { broken_document: true, unusable: Some(why), ..Self::new(origin, at.clone()) }
+    }
+
     /// Whether it says nothing that matters for TLS.
     pub(crate) fn has_tls(&self) -> bool {
         !self.identities.is_empty() || !self.ca.is_empty() || self.skip_verify.is_some() || self.unusable.is_some()

@@ -68,6 +68,17 @@ impl Node {
         if let Value::Table(entries) = &self.value { Some(entries) } else { None }
     }
 
+    /// A field of a table.
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        self.table()?.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
+    }
+
+    /// The same without regard to case, as readers of JSON in Go match it; the one that is written right before others.
+    pub(crate) fn find(&self, name: &str) -> Option<&Self> {
+        let other = || self.table()?.iter().find(|(key, _)| key.text.eq_ignore_ascii_case(name));
+        self.get(name).or_else(|| other().map(|(_, node)| node))
+    }
+
     pub(crate) fn list(&self) -> Option<&[Self]> {
         if let Value::List(items) = &self.value { Some(items) } else { None }
     }
