@@ -18,6 +18,15 @@ impl Time {
         Self(self.0.saturating_add(millis))
     }
 
+    /// A moment of the Gregorian calendar in UTC: month and day from 1, and the seconds of that day. `None` before 1970.
+    pub(crate) fn utc(year: u32, month: u32, day: u32, seconds: u32) -> Option<Self> {
+        let [year, month, day, seconds] = [year, month, day, seconds].map(i64::from);
+        // Years that begin in March have their odd day at their end.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+        u64::try_from((days * 86_400 + seconds) * 1000).ok().map(Self)
+    }
+
     /// Milliseconds from `earlier` to this time, 0 if that lies in the future.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

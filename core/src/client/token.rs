@@ -237,19 +237,15 @@ fn http_date(text: &str) -> Option<Time> {
     const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let (_, date) = text.split_once(", ")?;
     let mut words = date.strip_suffix(" GMT")?.split([' ', ':']);
-    let day: u64 = words.next()?.parse().ok()?;
-    let month = u64::try_from(MONTHS.find(words.next().filter(|name| name.len() == 3)?)?).ok()? / 3;
-    let year: u64 = words.next()?.parse().ok()?;
-    let [hour, minute, second] = [words.next()?, words.next()?, words.next()?].map(|word| word.parse::<u64>().ok());
+    let day: u32 = words.next()?.parse().ok()?;
+    let month = u32::try_from(MONTHS.find(words.next().filter(|name| name.len() == 3)?)?).ok()? / 3;
+    let year: u32 = words.next()?.parse().ok()?;
+    let [hour, minute, second] = [words.next()?, words.next()?, words.next()?].map(|word| word.parse::<u32>().ok());
     let (hour, minute, second) = (hour?, minute?, second?);
     if !(1..=31).contains(&day) || !(1970..=9999).contains(&year) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // Days from the civil calendar, with March as the first month of the year.
-    let (y, m) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
-    let days = y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
-    let days = days.checked_sub(719_468)?;
-    Some(Time(0).plus_seconds(days * 86_400 + hour * 3600 + minute * 60 + second))
+    Time::utc(year, month + 1, day, (hour * 60 + minute) * 60 + second)
 }
 
 /// A scope list for people.

@@ -81,7 +81,7 @@ fn moment(raw: &str) -> Option<Time> {
         return Some(Time(seconds.checked_mul(1000)?));
     }
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let numbers = |text: &str, by: char| -> Option<[u64; 3]> {
+    let numbers = |text: &str, by: char| -> Option<[u32; 3]> {
         let mut parts = text.split(by).map(|part| part.parse().ok());
         let found = [parts.next()??, parts.next()??, parts.next()??];
         parts.next().is_none().then_some(found)
@@ -92,11 +92,7 @@ fn moment(raw: &str) -> Option<Time> {
     if !good || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // Days since 1970 of a date in the Gregorian calendar, with years that begin in March.
-    let (shifted, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + (153 * month + 2) / 5 + day - 1;
-    let days = days.checked_sub(719_468)?;
-    Some(Time((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000))
+    Time::utc(year, month, day, (hour * 60 + minute) * 60 + second)
 }
 
 #[cfg(test)]

@@ -301,27 +301,22 @@ impl<'a> Reader<'a> {
             return None;
         }
         let (year, rest) = match element.tag {
-            0x17 => {
-                let (year, rest) = text.split_at_checked(2)?;
-                let year: i64 = year.parse().ok()?;
-                (if year < 50 { 2000 + year } else { 1900 + year }, rest)
-            }
-            0x18 => {
-                let (year, rest) = text.split_at_checked(4)?;
-                (year.parse().ok()?, rest)
-            }
+            0x17 => text.split_at_checked(2)?,
+            0x18 => text.split_at_checked(4)?,
             _ => return None,
         };
-        let pair = |at: usize| -> Option<i64> { rest.get(at..at + 2)?.parse().ok() };
+        let year: u32 = year.parse().ok()?;
+        let year = match element.tag {
+            0x17 if year < 50 => 2000 + year,
+            0x17 => 1900 + year,
+            _ => year,
+        };
+        let pair = |at: usize| -> Option<u32> { rest.get(at..at + 2)?.parse().ok() };
         if rest.len() != 10 {
             return None;
         }
-        let (month, day) = (pair(0)?, pair(2)?);
-        let seconds = pair(4)? * 3600 + pair(6)? * 60 + pair(8)?;
-        // Days since 1970 of the proleptic Gregorian calendar, years counted from March.
-        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-        let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
-        Some(Time(u64::try_from((days * 86_400 + seconds) * 1000).unwrap_or(0)))
+        let seconds = (pair(4)? * 60 + pair(6)?) * 60 + pair(8)?;
+        Some(Time::utc(year, pair(0)?, pair(2)?, seconds).unwrap_or_default())
     }
 }
 
