@@ -31,7 +31,12 @@ impl Importer {
         self.readable(root);
         for (name, path, entry) in self.registries_in(root) {
             let (name, at) = (&*name, Place::file(&*path));
-            let Some(directory) = self.certificates_of(&path, name, entry, true) else { continue };
+            let registry = names::registry(name).filter(|_| name != "_default");
+            if registry.is_none() && name != "_default" {
+                self.no_registry(&at);
+                continue;
+            }
+            let Some(directory) = self.registry_directory(registry.clone(), &path, entry) else { continue };
             let has_hosts = directory.entries.contains_key("hosts.toml");
             if has_hosts {
                 self.warn(
@@ -42,10 +47,7 @@ impl Importer {
                 );
                 self.host_directory(name, directory);
             }
-            if name == "_default" {
-                continue;
-            }
-            let Some(origin) = names::registry(name) else { continue };
+            let Some(origin) = registry else { continue };
             if origin.is_hub() {
                 self.warn(
                     Code::ReadersDiffer,
@@ -77,8 +79,11 @@ impl Importer {
                     continue;
                 }
                 taken.insert(name.into(), path.clone());
-                let Some(directory) = self.certificates_of(&path, name, entry, false) else { continue };
-                let Some(origin) = names::registry(name) else { continue };
+                let Some(origin) = names::registry(name) else {
+                    self.no_registry(&at);
+                    continue;
+                };
+                let Some(directory) = self.registry_directory(Some(origin.clone()), &path, entry) else { continue };
                 let mut host = HostEntry::new(Some(origin), at);
                 self.layout(directory, &mut host, Layout::Docker);
                 self.model.hosts.push(host);
@@ -95,41 +100,29 @@ impl Importer {
         self.broken_host(None, &at, format!("{}: {what}", root.name));
     }
 
-    /// The directory of one registry; what is none is said, and a registry whose directory cannot be read fails.
-    fn certificates_of<'a>(
-        &mut self,
-        path: &str,
-        name: &str,
-        entry: &'a Entry,
-        default: bool,
-    ) -> Option<&'a Directory> {
-        let at = Place::file(path);
-        let origin = names::registry(name);
-        if origin.is_none() && !(default && name == "_default") {
-            self.warn(
-                Code::BadHost,
-                &at,
-                "its name is no host with an optional port",
-                "Name it like the registry in image names: host or host:port.",
-            );
-            return None;
-        }
-        match entry {
-            Entry::Directory(directory) if directory.unreadable.is_none() => Some(directory),
-            Entry::File(_) => {
-                let what = "a file where the directory of a registry should be";
-                self.warn(Code::NotDirectory, &at, what, "Make a directory of this name and put it in there.");
-                None
-            }
-            Entry::Directory(Directory { unreadable, .. }) => self.closed(origin, &at, unreadable.as_deref()),
-            Entry::Unreadable(why) => self.closed(origin, &at, Some(why)),
-        }
+    fn no_registry(&mut self, at: &Place) {
+        let what = "its name is no host with an optional port";
+        self.warn(Code::BadHost, at, what, "Name it like the registry in image names: host or host:port.");
     }
 
-    fn closed(&mut self, origin: Option<Origin>, at: &Place, why: Option<&str>) -> Option<&'static Directory> {
-        let what = format!("it cannot be read: {}", why.unwrap_or("for no reason that is known"));
-        self.error(Code::Unreadable, at, &what, "Make it readable for the user that this program runs as.");
-        self.broken_host(origin, at, format!("{at}: {what}"));
+    /// The directory of one registry. Where there is something else, or it cannot be read, requests to the registry fail.
+    pub(super) fn registry_directory<'a>(
+        &mut self,
+        registry: Option<Origin>,
+        path: &str,
+        entry: &'a Entry,
+    ) -> Option<&'a Directory> {
+        let at = Place::file(path);
+        let why = match entry {
+            Entry::Directory(directory) if directory.unreadable.is_none() => return Some(directory),
+            Entry::File(_) => {
+                let what = "a file where the directory of a registry should be";
+                self.error(Code::NotDirectory, &at, what, "Make a directory of this name and put it in there.");
+                format!("{path}: {what}")
+            }
+            other => self.entry(path, Some(other)).err()?,
+        };
+        self.broken_host(registry, &at, why);
         None
     }
 
@@ -186,10 +179,7 @@ impl Importer {
         let certificate = self.entry(path, Some(entry));
         let key = match directory.entries.get(&key_name) {
             Some(key) => self.entry(&key_path, Some(key)),
-            None if layout == Layout::Containerd => match &certificate {
-                Ok((name, bytes)) => Ok((name.clone(), bytes.duplicate())),
-                Err(why) => Err(why.clone()),
-            },
+            None if layout == Layout::Containerd => return self.both(host, certificate, &at),
             None => {
                 let what = format!("{key_name}, the key of this client certificate, is missing");
                 let remedy = "Add the key under this name; authorities end in .crt, client certificates in .cert.";

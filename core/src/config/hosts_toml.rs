@@ -60,21 +60,8 @@ impl Importer {
                     if registry.is_none() {
                         has_default = Some(path.clone());
                     }
-                    match entry {
-                        Entry::Directory(directory) if directory.unreadable.is_none() => {
-                            self.host_directory(&name, directory);
-                        }
-                        Entry::File(_) => self.warn(
-                            Code::NotDirectory,
-                            &Place::file(&*path),
-                            "a file where the directory of a registry should be",
-                            "Make a directory of this name and put it in there.",
-                        ),
-                        Entry::Unreadable(_) | Entry::Directory(_) => {
-                            if let Err(why) = self.entry(&path, Some(entry)) {
-                                self.broken_host(registry.clone(), &Place::file(&*path), why);
-                            }
-                        }
+                    if let Some(directory) = self.registry_directory(registry.clone(), &path, entry) {
+                        self.host_directory(&name, directory);
                     }
                 }
             }
@@ -82,7 +69,6 @@ impl Importer {
         }
     }
 
-    /// One registry's directory.
     pub(super) fn host_directory(&mut self, name: &str, directory: &Directory) {
         let Some((registry, _)) = registry_of(name) else { return };
         let path = directory.path("hosts.toml");

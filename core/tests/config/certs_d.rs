@@ -116,7 +116,7 @@ fn docker() {
             "1.1 a file for a directory",
             &[("reg.example", "{CA}")],
             "reg.example/a",
-            "registry https://reg.example/v2\n! W:not-directory",
+            "registry https://reg.example/v2 FAILS\n! E:not-directory",
         ),
         (
             "1.1 :443 is the default port",

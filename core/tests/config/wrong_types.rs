@@ -73,7 +73,7 @@ fn hosts_toml() {
 fn directories() {
     let files: [(&str, &[(&str, &str)], &str); 4] = [
         ("1.3 a name that is no host", &[("a b/hosts.toml", "")], "reg\n! W:bad-host"),
-        ("1.3 a file", &[("reg.example", "x")], "reg\n! W:not-directory"),
+        ("1.3 a file", &[("reg.example", "x")], "reg FAILS\n! E:not-directory"),
         ("1.3 a directory that cannot be read", &[("reg.example", "!denied")], "reg FAILS\n! E:unreadable"),
         ("1.3 a file that cannot be read", &[("reg.example/hosts.toml", "!denied")], "reg FAILS\n! E:unreadable"),
     ];
