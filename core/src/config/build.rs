@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::diagnostic::{Code, Diagnostic, Severity};
-use super::model::{CredentialEntry, EndpointEntry, For, Given, HostEntry, Model};
+use super::model::{EndpointEntry, For, Given, HostEntry, Model};
 use super::names;
 use crate::client::{Config, Credentials, Host, Route, Rule, is_header};
 use crate::origin::Origin;
@@ -94,9 +94,7 @@ impl Model {
         let ends = || self.registries.iter().flat_map(|registry| &registry.endpoints).filter(|end| !end.fallback);
         let plain: HashSet<&Origin> =
             ends().filter_map(|end| end.origin.as_ref()).filter(|origin| !origin.is_https()).collect();
-        let mut entries: Vec<&CredentialEntry> = self.credentials.iter().collect();
-        entries.sort_by_key(|entry| (entry.source, entry.class, entry.rank));
-        for entry in entries {
+        for entry in self.credentials_in_order() {
             let named = match &entry.registries {
                 For::Registry(origin) => {
                     let http = names::over_http(origin).filter(|http| plain.contains(http));

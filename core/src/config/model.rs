@@ -264,6 +264,13 @@ impl Model {
         }
     }
 
+    /// The credentials, those first that hold.
+    pub(super) fn credentials_in_order(&self) -> Vec<&CredentialEntry> {
+        let mut entries: Vec<&CredentialEntry> = self.credentials.iter().collect();
+        entries.sort_by_key(|entry| (entry.source, entry.class, entry.rank));
+        entries
+    }
+
     /// Whether anything is configured that cannot be used.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
