@@ -128,12 +128,25 @@ impl Lines {
     }
 }
 
-fn too_deep(line: u32) -> Flaw {
-    Flaw { line: Some(line), what: format!("it is nested deeper than {MAX_DEPTH} levels") }
-}
+/// Counts the values of one document, up to the limits.
+#[derive(Default)]
+pub(super) struct Count(usize);
 
-fn too_many(line: u32) -> Flaw {
-    Flaw { line: Some(line), what: format!("it holds more than {MAX_NODES} values") }
+impl Count {
+    pub(super) fn add(&mut self, values: usize, line: u32) -> Result<(), Flaw> {
+        self.0 = self.0.saturating_add(values);
+        if self.0 <= MAX_NODES {
+            return Ok(());
+        }
+        Err(Flaw { line: Some(line), what: format!("it holds more than {MAX_NODES} values") })
+    }
+
+    pub(super) fn deep(depth: usize, line: u32) -> Result<(), Flaw> {
+        if depth <= MAX_DEPTH {
+            return Ok(());
+        }
+        Err(Flaw { line: Some(line), what: format!("it is nested deeper than {MAX_DEPTH} levels") })
+    }
 }
 
 /// JSON, RFC 8259. Of keys that appear twice the last one is kept, as most readers do.
@@ -143,7 +156,8 @@ pub(crate) fn json(text: &str) -> Result<Document, Flaw> {
         what: json_error(&error).into(),
     };
     let raw: &RawValue = serde_json::from_str(text).map_err(flaw)?;
-    let mut reader = Json { lines: Lines::new(text), start: text.as_ptr() as usize, nodes: 0, twice: Vec::new() };
+    let mut reader =
+        Json { lines: Lines::new(text), start: text.as_ptr() as usize, count: Count::default(), twice: Vec::new() };
     let root = reader.node(raw, 0)?;
     Ok(Document { root, more: Vec::new(), twice: reader.twice })
 }
@@ -156,7 +170,7 @@ fn json_error(error: &serde_json::Error) -> &'static str {
 struct Json {
     lines: Lines,
     start: usize,
-    nodes: usize,
+    count: Count,
     twice: Vec<Key>,
 }
 
@@ -165,13 +179,8 @@ impl Json {
         let text = raw.get();
         let line = self.lines.of((text.as_ptr() as usize).saturating_sub(self.start));
         let broken = |_| Flaw { line: Some(line), what: "it is not JSON".into() };
-        self.nodes += 1;
-        if depth > MAX_DEPTH {
-            return Err(too_deep(line));
-        }
-        if self.nodes > MAX_NODES {
-            return Err(too_many(line));
-        }
+        Count::deep(depth, line)?;
+        self.count.add(1, line)?;
         let value = match text.as_bytes().first() {
             Some(b'{') => {
                 let Members(members) = serde_json::from_str(text).map_err(broken)?;
@@ -243,52 +252,46 @@ pub(crate) fn toml(text: &str) -> Result<Document, Flaw> {
         // The message says what was expected and quotes nothing.
         what: error.message().trim_end_matches('.').to_string(),
     })?;
-    let mut nodes = 0;
-    let value = toml_table(table.get_ref(), &lines, 0, &mut nodes)?;
+    let value = Toml { lines, count: Count::default() }.table(table.get_ref(), 0)?;
     Ok(Document { root: Node::new(1, value), more: Vec::new(), twice: Vec::new() })
 }
 
-fn toml_table(table: &toml::de::DeTable<'_>, lines: &Lines, depth: usize, nodes: &mut usize) -> Result<Value, Flaw> {
-    let mut entries = Vec::new();
-    for (key, value) in table {
-        let at = key.span().start;
-        let key = Key { text: key.get_ref().to_string(), line: lines.of(at) };
-        let node = toml_node(value, lines, key.line, depth + 1, nodes)?;
-        entries.push((at, (key, node)));
-    }
-    entries.sort_by_key(|(at, _)| *at);
-    Ok(Value::Table(entries.into_iter().map(|(_, entry)| entry).collect()))
+struct Toml {
+    lines: Lines,
+    count: Count,
 }
 
-fn toml_node(
-    value: &toml::Spanned<toml::de::DeValue<'_>>,
-    lines: &Lines,
-    line: u32,
-    depth: usize,
-    nodes: &mut usize,
-) -> Result<Node, Flaw> {
-    use toml::de::DeValue;
-    *nodes += 1;
-    if depth > MAX_DEPTH {
-        return Err(too_deep(line));
-    }
-    if *nodes > MAX_NODES {
-        return Err(too_many(line));
-    }
-    let own = lines.of(value.span().start);
-    Ok(match value.get_ref() {
-        DeValue::String(text) => Node::new(own, Value::Text { text: Zeroizing::new(text.to_string()), plain: false }),
-        DeValue::Boolean(value) => Node::new(own, Value::Bool(*value)),
-        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => Node::new(own, Value::Number),
-        DeValue::Array(items) => {
-            let items = items.iter().map(|item| toml_node(item, lines, own, depth + 1, nodes));
-            Node::new(own, Value::List(items.collect::<Result<_, _>>()?))
+impl Toml {
+    fn table(&mut self, table: &toml::de::DeTable<'_>, depth: usize) -> Result<Value, Flaw> {
+        let mut entries = Vec::new();
+        for (key, value) in table {
+            let at = key.span().start;
+            let key = Key { text: key.get_ref().to_string(), line: self.lines.of(at) };
+            let node = self.node(value, key.line, depth + 1)?;
+            entries.push((at, (key, node)));
         }
-        DeValue::Table(table) => Node::new(line, toml_table(table, lines, depth, nodes)?),
-    })
+        entries.sort_by_key(|(at, _)| *at);
+        Ok(Value::Table(entries.into_iter().map(|(_, entry)| entry).collect()))
+    }
+
+    /// `line`: of the key, which is that of a table too.
+    fn node(&mut self, value: &toml::Spanned<toml::de::DeValue<'_>>, line: u32, depth: usize) -> Result<Node, Flaw> {
+        use toml::de::DeValue;
+        Count::deep(depth, line)?;
+        self.count.add(1, line)?;
+        let own = self.lines.of(value.span().start);
+        let value = match value.get_ref() {
+            DeValue::Table(table) => return Ok(Node::new(line, self.table(table, depth)?)),
+            DeValue::String(text) => Value::Text { text: Zeroizing::new(text.to_string()), plain: false },
+            DeValue::Boolean(value) => Value::Bool(*value),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => Value::Number,
+            DeValue::Array(items) => {
+                Value::List(items.iter().map(|item| self.node(item, own, depth + 1)).collect::<Result<_, _>>()?)
+            }
+        };
+        Ok(Node::new(own, value))
+    }
 }
 
 /// YAML 1.2; anchors, aliases and `<<` are resolved.
-pub(crate) fn yaml(text: &str) -> Result<Document, Flaw> {
-    super::yaml::read(text, MAX_DEPTH, MAX_NODES)
-}
+pub(crate) use super::yaml::read as yaml;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use zeroize::Zeroizing;
 
-use super::tree::{Document, Flaw, Key, Node, Value};
+use super::tree::{Count, Document, Flaw, Key, Node, Value};
 
 /// A list or table that is not complete.
 struct Open {
@@ -19,20 +19,19 @@ enum Items {
     Table { entries: Vec<(Key, Node)>, names: HashSet<String>, key: Option<Key> },
 }
 
+#[derive(Default)]
 struct Reader {
     open: Vec<Open>,
     /// What anchors stand for, and how many values that is.
     anchors: HashMap<usize, (Node, usize)>,
-    nodes: usize,
-    max_nodes: usize,
+    count: Count,
     twice: Vec<Key>,
     /// Documents that are not empty.
     roots: Vec<Node>,
 }
 
-pub(super) fn read(text: &str, max_depth: usize, max_nodes: usize) -> Result<Document, Flaw> {
-    let mut reader =
-        Reader { open: Vec::new(), anchors: HashMap::new(), nodes: 0, max_nodes, twice: Vec::new(), roots: Vec::new() };
+pub(crate) fn read(text: &str) -> Result<Document, Flaw> {
+    let mut reader = Reader::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| Flaw {
             line: u32::try_from(error.marker().line()).ok(),
@@ -52,14 +51,12 @@ pub(super) fn read(text: &str, max_depth: usize, max_nodes: usize) -> Result<Doc
                     return Err(Flaw { line: Some(line), what: "an alias inside of what it stands for".into() });
                 };
                 let node = Node { line, value: node.value.clone() };
-                reader.nodes = reader.nodes.saturating_add(*size);
+                reader.count.add(*size, line)?;
                 reader.done(node, 0)?;
             }
             _ => {}
         }
-        if reader.open.len() > max_depth {
-            return Err(Flaw { line: Some(line), what: format!("it is nested deeper than {max_depth} levels") });
-        }
+        Count::deep(reader.open.len(), line)?;
     }
     let mut roots = reader.roots.into_iter();
     let root = roots.next().unwrap_or(Node { line: 1, value: Value::Null });
@@ -92,10 +89,7 @@ impl Reader {
 
     /// A value is complete: it goes where the innermost list or table wants it.
     fn done(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
-        self.nodes = self.nodes.saturating_add(1);
-        if self.nodes > self.max_nodes {
-            return Err(Flaw { line: Some(node.line), what: format!("it holds more than {} values", self.max_nodes) });
-        }
+        self.count.add(1, node.line)?;
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size(&node)));
         }
@@ -137,8 +131,8 @@ impl Reader {
                 _ => return Err(Flaw { line: Some(key.line), what: "<< without a table".into() }),
             };
             for (key, node) in tables.into_iter().flatten() {
-                self.nodes = self.nodes.saturating_add(1);
-                if self.nodes <= self.max_nodes && names.insert(key.text.clone()) {
+                self.count.add(1, key.line)?;
+                if names.insert(key.text.clone()) {
                     own.push((key, node));
                 }
             }
