@@ -101,41 +101,32 @@ impl Explanation {
     }
 
     fn token(&self, registry: &Origin, host: &Origin) -> Token {
-        let chain = Chain::at(registry.clone());
-        let mut token = Token {
-            registry: registry.clone(),
-            host: host.clone(),
-            grants: None,
-            reason: String::new(),
-            missing: Vec::new(),
-        };
-        let Ok(target) = Url::parse(&host.to_string()) else { return token };
         let credentials = self.config.credentials_of(registry, self.image.repository()).is_some();
-        let ask = |credentials| Question {
-            anchor: registry,
-            hop: Hop::Token,
-            target: &target,
-            chain: &chain,
-            credentials,
-            anchor_class: None,
-            address: None,
-        };
-        match decide(&self.config, &ask(true)) {
-            Decision::Allow(grants) => {
-                token.reason = grants.reason.to_string();
+        let (grants, reason, missing) = match self.decide(registry, Hop::Token, host) {
+            Some(Decision::Allow(grants)) => {
+                let mut reason = grants.reason.to_string();
                 if !self.shown(registry).is_empty() && grants.identity.is_none() && host.is_https() {
-                    token.reason.push_str("; the registry's certificate is not lent to it (identity = true)");
+                    reason.push_str("; the registry's certificate is not lent to it (identity = true)");
                 }
-                token.grants = Some(grants);
+                (Some(grants), reason, Vec::new())
             }
-            Decision::Ask { reason, line } => {
-                token.reason =
-                    format!("{reason}{}", if credentials { "" } else { " (without credentials it goes out)" });
-                token.missing.push(line);
+            Some(Decision::Ask { reason, line }) => {
+                let else_out = if credentials { "" } else { " (without credentials it goes out)" };
+                (None, format!("{reason}{else_out}"), vec![line])
             }
-            Decision::Deny(reason) => token.reason = format!("refused: {reason}"),
-        }
-        token
+            Some(Decision::Deny(reason)) => (None, format!("refused: {reason}"), Vec::new()),
+            None => (None, String::new(), Vec::new()),
+        };
+        Token { registry: registry.clone(), host: host.clone(), grants, reason, missing }
+    }
+
+    /// What the policy says of a request with credentials.
+    fn decide(&self, anchor: &Origin, hop: Hop, to: &Origin) -> Option<Decision> {
+        let (target, chain) = (Url::parse(&to.to_string()).ok()?, Chain::at(anchor.clone()));
+        let credentials = true;
+        let question =
+            Question { anchor, hop, target: &target, chain: &chain, credentials, anchor_class: None, address: None };
+        Some(decide(&self.config, &question))
     }
 
     fn credentials(&self, endpoint: &Endpoint) -> Option<Origins> {
@@ -144,18 +135,7 @@ impl Explanation {
 
     /// Whether a password may go to this origin at all.
     fn may_send(&self, origin: &Origin) -> bool {
-        let Ok(target) = Url::parse(&origin.to_string()) else { return false };
-        let chain = Chain::at(origin.clone());
-        let ask = Question {
-            anchor: origin,
-            hop: Hop::Registry,
-            target: &target,
-            chain: &chain,
-            credentials: true,
-            anchor_class: None,
-            address: None,
-        };
-        matches!(decide(&self.config, &ask), Decision::Allow(Grants { credential: true, .. }))
+        matches!(self.decide(origin, Hop::Registry, origin), Some(Decision::Allow(Grants { credential: true, .. })))
     }
 
     /// Where credentials stand, as the model has it.
