@@ -21,6 +21,8 @@ mod verify;
 mod x509;
 
 #[cfg(feature = "tls")]
+pub(crate) use buffer::Buffer;
+#[cfg(feature = "tls")]
 pub use client::{Tls, TlsClient};
 #[cfg(feature = "tls")]
 pub use error::{ServerFlaw, TlsError};

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::connection::Connection;
-use super::transport::Transport;
+use super::plain::Plain;
 use super::{Framing, Link, LinkKey, Request, Sent};
 use crate::client::hop::Hop;
 use crate::client::{self, Agent, Dial, Outgoing, Want};
@@ -111,10 +111,10 @@ impl Call {
     /// A new connection for it.
     pub(super) fn connection(&self, now: Time) -> Result<Connection, Error> {
         if !self.origin.is_https() {
-            return Ok(Connection::new(Transport::plain()));
+            return Ok(Connection::new(Box::new(Plain::default())));
         }
         match TlsClient::connect_after(&self.profile, self.skip, &self.origin, now) {
-            Ok(tls) => Ok(Connection::new(Transport::Tls(Box::new(tls)))),
+            Ok(tls) => Ok(Connection::new(Box::new(tls))),
             Err(error) => Err(self.error(ErrorKind::Tls { what: error.what(), remedy: error.remedy() })),
         }
     }

@@ -2,17 +2,17 @@
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::transport::{Io, Transport};
+use super::transport::Transport;
 use super::{Body, CHUNK_END, Framing, Head, HeadReader, LAST_CHUNK, Part, WireError, chunk_head};
 use crate::error::Failure;
 use crate::time::Time;
-use crate::tls::{Evidence, TlsError};
+use crate::tls::{Evidence, Tls, TlsError};
 
 /// The most content in one chunk of an upload, in bytes: with its framing it fills one TLS record.
 const CHUNK: usize = 16 * 1024 - 16;
 
 pub(super) struct Connection {
-    transport: Transport,
+    transport: Box<dyn Transport>,
     /// The request's head and form, later the chunk in work: to be sent before anything else.
     out: Zeroizing<Vec<u8>>,
     sent: usize,
@@ -80,7 +80,7 @@ pub(super) enum Broken {
 }
 
 impl Connection {
-    pub(super) fn new(transport: Transport) -> Self {
+    pub(super) fn new(transport: Box<dyn Transport>) -> Self {
         Self {
             transport,
             out: Zeroizing::default(),
@@ -133,12 +133,12 @@ impl Connection {
             let wants_body = self.wants_body();
             let io = self.transport.poll(now);
             match (&mut self.reading, io) {
-                (_, Io::Write(_)) => return Event::Write,
-                (Reading::Idle, Io::Content(_)) => {
+                (_, Tls::Write(_)) => return Event::Write,
+                (Reading::Idle, Tls::Plain(_)) => {
                     self.broken = true;
                     return Event::End;
                 }
-                (Reading::Head { reader, begun }, Io::Content(bytes)) => {
+                (Reading::Head { reader, begun }, Tls::Plain(bytes)) => {
                     self.heard = true;
                     let shown = bytes.len();
                     match read_head(reader, begun, bytes) {
@@ -153,8 +153,8 @@ impl Connection {
                         }
                     }
                 }
-                (Reading::Body(_), Io::Content(_)) if self.lent > 0 => return Event::Content,
-                (Reading::Body(body), Io::Content(bytes)) => {
+                (Reading::Body(_), Tls::Plain(_)) if self.lent > 0 => return Event::Content,
+                (Reading::Body(body), Tls::Plain(bytes)) => {
                     let found = body.next(bytes);
                     match found.map(|piece| (piece.consumed, piece.part)) {
                         Ok((_, Part::Data(range))) => {
@@ -171,22 +171,22 @@ impl Connection {
                     }
                 }
                 (Reading::Body(body), io) if body.is_end() => {
-                    let gone = !matches!(io, Io::Read);
+                    let gone = !matches!(io, Tls::Read);
                     self.broken |= gone;
                     return self.end(now);
                 }
-                (_, Io::Read) if wants_body => return Event::WantBody,
-                (_, Io::Read) => return Event::Read,
-                (_, Io::Closed) => return self.closed(None),
-                (_, Io::Failed(TlsError::Misuse(what))) => {
+                (_, Tls::Read) if wants_body => return Event::WantBody,
+                (_, Tls::Read) => return Event::Read,
+                (_, Tls::Closed) => return self.closed(None),
+                (_, Tls::Failed(TlsError::Misuse(what))) => {
                     let what = *what;
                     return self.fail(Broken::Misuse(what));
                 }
-                (_, Io::Failed(error)) if error.is_local() => {
+                (_, Tls::Failed(error)) if error.is_local() => {
                     let (what, remedy) = (error.what(), error.remedy());
                     return self.fail(Broken::Local(what, remedy));
                 }
-                (_, Io::Failed(error)) => {
+                (_, Tls::Failed(error)) => {
                     let failure = error.failure();
                     return self.closed(Some(failure));
                 }
@@ -198,8 +198,8 @@ impl Connection {
     pub(super) fn bytes(&mut self, now: Time) -> &[u8] {
         let lent = self.lent;
         match self.transport.poll(now) {
-            Io::Content(bytes) => bytes.get(..lent).unwrap_or(bytes),
-            Io::Write(bytes) => bytes,
+            Tls::Plain(bytes) => bytes.get(..lent).unwrap_or(bytes),
+            Tls::Write(bytes) => bytes,
             _ => &[],
         }
     }
@@ -213,12 +213,10 @@ impl Connection {
         self.transport.filled(n);
     }
 
-    /// False: so much was not there to be written.
-    pub(super) fn wrote(&mut self, n: usize) -> bool {
+    pub(super) fn wrote(&mut self, n: usize) {
         self.blocked = false;
-        let was_there = self.transport.wrote(n);
+        self.transport.wrote(n);
         self.asked |= n > 0 && self.out.is_empty() && !self.transport.is_writing();
-        was_there
     }
 
     /// Content that was lent is done with. False: so much was not lent.
@@ -272,7 +270,7 @@ impl Connection {
     /// The host's socket failed. Where it failed to write, reads go on: the server may have said why.
     pub(super) fn host_failed(&mut self, now: Time, failure: Failure) {
         self.broken = true;
-        let writes = self.deaf.is_none() && matches!(self.transport.poll(now), Io::Write(_));
+        let writes = self.deaf.is_none() && matches!(self.transport.poll(now), Tls::Write(_));
         if writes && failure != Failure::Timeout {
             self.stop_writing(failure);
         } else {
@@ -294,7 +292,7 @@ impl Connection {
     }
 
     fn is_silent(&mut self, now: Time) -> bool {
-        matches!(self.transport.poll(now), Io::Read | Io::Write(_))
+        matches!(self.transport.poll(now), Tls::Read | Tls::Write(_))
     }
 
     /// Whether the rest of the response is worth reading, so that the connection can be used again: it can, and no more
@@ -347,7 +345,7 @@ impl Connection {
 
     /// Whether goodbye is still to be written.
     pub(super) fn is_closing(&mut self, now: Time) -> bool {
-        self.deaf.is_none() && matches!(self.transport.poll(now), Io::Write(_))
+        self.deaf.is_none() && matches!(self.transport.poll(now), Tls::Write(_))
     }
 
     /// Gives memory back, before it is put aside.
