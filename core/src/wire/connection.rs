@@ -4,7 +4,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::transport::Transport;
 use super::{Body, CHUNK_END, Framing, Head, HeadReader, LAST_CHUNK, Part, WireError, chunk_head};
-use crate::error::Failure;
+use crate::error::{ErrorKind, Failure};
 use crate::time::Time;
 use crate::tls::{Evidence, Tls, TlsError};
 
@@ -67,16 +67,20 @@ pub(super) enum Event {
 }
 
 /// Why there is no whole response.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// A call of the host.
-    Misuse(&'static str),
-    /// The configuration of TLS: what is wrong with it, and what to do.
-    Local(String, &'static str),
     /// The transport, or the host's socket.
     Transport(Failure),
-    /// The message.
-    Message(WireError),
+    /// The message, the configuration of TLS, or a call of the host.
+    Error(ErrorKind),
+}
+
+impl From<WireError> for Broken {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Truncated => Self::Transport(Failure::Reset),
+            error => Self::Error(ErrorKind::Protocol(error.as_str())),
+        }
+    }
 }
 
 impl Connection {
@@ -149,7 +153,7 @@ impl Connection {
                         }
                         Err(error) => {
                             self.transport.took(shown);
-                            return self.fail(Broken::Message(error));
+                            return self.fail(error.into());
                         }
                     }
                 }
@@ -167,7 +171,7 @@ impl Connection {
                             self.transport.took(consumed);
                             return self.end(now);
                         }
-                        Err(error) => return self.fail(Broken::Message(error)),
+                        Err(error) => return self.fail(error.into()),
                     }
                 }
                 (Reading::Body(body), io) if body.is_end() => {
@@ -178,13 +182,12 @@ impl Connection {
                 (_, Tls::Read) if wants_body => return Event::WantBody,
                 (_, Tls::Read) => return Event::Read,
                 (_, Tls::Closed) => return self.closed(None),
-                (_, Tls::Failed(TlsError::Misuse(what))) => {
-                    let what = *what;
-                    return self.fail(Broken::Misuse(what));
-                }
                 (_, Tls::Failed(error)) if error.is_local() => {
-                    let (what, remedy) = (error.what(), error.remedy());
-                    return self.fail(Broken::Local(what, remedy));
+                    let kind = match error {
+                        TlsError::Misuse(what) => ErrorKind::Misuse(what),
+                        error => ErrorKind::Tls { what: error.what(), remedy: error.remedy() },
+                    };
+                    return self.fail(Broken::Error(kind));
                 }
                 (_, Tls::Failed(error)) => {
                     let failure = error.failure();
@@ -392,7 +395,7 @@ impl Connection {
                 self.reading = Reading::Body(body);
                 Event::Head(head)
             }
-            Err(error) => self.fail(Broken::Message(error)),
+            Err(error) => self.fail(error.into()),
         }
     }
 
@@ -417,10 +420,10 @@ impl Connection {
                     self.reading = Reading::Idle;
                     Event::End
                 }
-                Err(error) => self.fail(Broken::Message(error)),
+                Err(error) => self.fail(error.into()),
             },
             // A body up to the end of the connection is not ended by a failure.
-            Reading::Body(_) => self.fail(Broken::Message(WireError::Truncated)),
+            Reading::Body(_) => self.fail(WireError::Truncated.into()),
             Reading::Head { .. } => self.fail(Broken::Transport(lost.or(tls).or(self.deaf).unwrap_or(Failure::Reset))),
         }
     }

@@ -9,7 +9,7 @@ use crate::time::Time;
 use crate::tls::Attempt;
 use crate::wire::call::Call;
 use crate::wire::connection::{Broken, Event};
-use crate::wire::{Collector, Framing, Head, Sent, WireError};
+use crate::wire::{Collector, Framing, Head, Sent};
 
 impl Exchange {
     /// One step without the host; what is wanted of the host, if that is all.
@@ -242,16 +242,11 @@ impl Exchange {
         let (Some(call), Some(live)) = (&mut self.call, &mut self.live) else { return };
         let connection = &live.connection;
         let failure = match broken {
-            Broken::Misuse(what) => return self.misuse(what),
             Broken::Transport(failure) => failure,
-            Broken::Message(WireError::Truncated) => Failure::Reset,
-            Broken::Message(error) => {
-                let error = call.error(ErrorKind::Protocol(error.as_str()));
+            Broken::Error(ErrorKind::Misuse(what)) => return self.misuse(what),
+            Broken::Error(kind) => {
+                let error = call.error(kind);
                 return if matches!(stage, Stage::Content) { self.latch(error) } else { self.gave_up(now, error) };
-            }
-            Broken::Local(what, remedy) => {
-                let error = call.error(ErrorKind::Tls { what, remedy });
-                return self.gave_up(now, error);
             }
         };
         match stage {
