@@ -21,8 +21,8 @@ pub(super) struct Call {
     pub(super) id: ProfileId,
     pub(super) profile: Profile,
     pub(super) method: String,
-    /// The head, and behind it a form.
-    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) head: Zeroizing<Vec<u8>>,
+    pub(super) form: Zeroizing<Vec<u8>>,
     /// That of the application's body, which comes behind.
     pub(super) framing: Framing,
     pub(super) want: Want,
@@ -70,12 +70,8 @@ impl Call {
             framing: if form.is_empty() { framing } else { Framing::Length(form.len() as u64) },
             close: false,
         };
-        // What has to be replaced by more room would leave its bytes behind.
-        let size: usize = own.clone().chain(theirs.clone()).map(|(name, value)| name.len() + value.len() + 4).sum();
-        let room = size + request.room() + form.len();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-        request.write(own.chain(theirs), &mut bytes).map_err(|error| misuse(error.as_str()))?;
-        bytes.extend_from_slice(form);
+        let mut head = Zeroizing::new(Vec::new());
+        request.write(own.chain(theirs), &mut head).map_err(|error| misuse(error.as_str()))?;
         Ok(Self {
             hop: out.hop,
             origin: out.url.origin().clone(),
@@ -84,7 +80,8 @@ impl Call {
             repeatable: out.hop.is_token()
                 || matches!(&*out.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
             method: out.method.clone(),
-            bytes,
+            head,
+            form: Zeroizing::new(form.to_vec()),
             framing,
             want: out.answer,
             fresh: false,

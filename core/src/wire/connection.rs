@@ -103,10 +103,10 @@ impl Connection {
         }
     }
 
-    /// Begins a request: `bytes` is its head and what the core itself sends as content, `framing` that of the
+    /// Begins a request: `bytes` are its head and what the core itself sends as content, `framing` that of the
     /// application's body behind it. Only for a connection that is new or [reusable](Self::is_reusable).
-    pub(super) fn start(&mut self, method: &str, bytes: &[u8], framing: Framing) {
-        self.out = Zeroizing::new(bytes.to_vec());
+    pub(super) fn start(&mut self, method: &str, bytes: [&[u8]; 2], framing: Framing) {
+        self.out = Zeroizing::new(bytes.concat());
         self.sent = 0;
         self.upload = match framing {
             Framing::None => Upload::Nothing,

@@ -102,7 +102,7 @@ impl Exchange {
         if let (Some(call), Some(live)) = (&self.call, &mut self.live) {
             let reused = live.connection.was_used();
             self.sent.push(Sent { reused, begun: now, ..call.about.clone() });
-            live.connection.start(&call.method, &call.bytes, call.framing);
+            live.connection.start(&call.method, [&call.head, &call.form], call.framing);
             if call.framing != Framing::None && self.begun {
                 (self.begun, self.again) = (false, true);
             }
