@@ -33,23 +33,15 @@ pub(crate) struct Base {
 }
 
 impl Configs {
-    /// Two threads may both make the first one; both then use the one that was put here first.
     pub(crate) fn get(&self, settings: &Arc<Settings>, skip: usize) -> Result<Arc<Base>, TlsError> {
-        if let Some(base) = self.find(skip) {
-            return Ok(base);
-        }
-        let made = Arc::new(Base::new(settings, skip)?);
+        // Held while the first one is made: who else wants it would only make another.
         let mut configs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, base)) = configs.iter().find(|(of, _)| *of == skip) {
             return Ok(Arc::clone(base));
         }
+        let made = Arc::new(Base::new(settings, skip)?);
         configs.push((skip, Arc::clone(&made)));
         Ok(made)
-    }
-
-    fn find(&self, skip: usize) -> Option<Arc<Base>> {
-        let configs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        configs.iter().find(|(of, _)| *of == skip).map(|(_, base)| Arc::clone(base))
     }
 }
 
@@ -256,7 +248,8 @@ impl fmt::Debug for Resolver {
     }
 }
 
-/// A [`Signer`] as rustls wants it.
+/// A [`Signer`] as rustls wants it: a key, and that key with the scheme that was chosen.
+#[derive(Clone)]
 struct External {
     label: Arc<str>,
     signer: Arc<dyn Signer>,
@@ -265,9 +258,9 @@ struct External {
 
 impl SigningKey for External {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn RustlsSigner>> {
-        let schemes = self.signer.schemes().iter().map(|scheme| SignatureScheme::from(*scheme));
-        let scheme = schemes.into_iter().find(|scheme| offered.contains(scheme))?;
-        Some(Box::new(ExternalSigner { label: Arc::clone(&self.label), signer: Arc::clone(&self.signer), scheme }))
+        let mut schemes = self.signer.schemes().iter().map(|scheme| SignatureScheme::from(*scheme));
+        let scheme = schemes.find(|scheme| offered.contains(scheme))?;
+        Some(Box::new(ExternalSigner { key: self.clone(), scheme }))
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
@@ -281,9 +274,9 @@ impl fmt::Debug for External {
     }
 }
 
+#[derive(Debug)]
 struct ExternalSigner {
-    label: Arc<str>,
-    signer: Arc<dyn Signer>,
+    key: External,
     scheme: SignatureScheme,
 }
 
@@ -291,22 +284,16 @@ impl RustlsSigner for ExternalSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         // A signer may make connections of its own, to a key service, on this very thread.
         let outer = heard();
-        let signed = self.signer.sign(u16::from(self.scheme), message);
+        let signed = self.key.signer.sign(u16::from(self.scheme), message);
         hear(|heard| *heard = outer);
         signed.map_err(|why| {
             let text = why.0.clone();
-            hear(|heard| heard.signer = Some((self.label.to_string(), why)));
+            hear(|heard| heard.signer = Some((self.key.label.to_string(), why)));
             Error::General(text)
         })
     }
 
     fn scheme(&self) -> SignatureScheme {
         self.scheme
-    }
-}
-
-impl fmt::Debug for ExternalSigner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExternalSigner").field("label", &self.label).finish_non_exhaustive()
     }
 }

@@ -37,29 +37,6 @@ struct Server {
     tls13: VecDeque<(Tls13ClientSessionValue, Option<Arc<Request>>)>,
 }
 
-impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Server>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read<T>(&self, host: &str, port: u16, read: impl FnOnce(&mut Server) -> Option<T>) -> Option<T> {
-        self.lock().iter_mut().find(|server| server.host == host && server.port == port).and_then(read)
-    }
-
-    fn edit(&self, host: &str, port: u16, edit: impl FnOnce(&mut Server)) {
-        let mut servers = self.lock();
-        if let Some(server) = servers.iter_mut().find(|server| server.host == host && server.port == port) {
-            return edit(server);
-        }
-        if servers.len() >= MAX_SERVERS {
-            servers.pop_front();
-        }
-        let mut server = Server { host: host.into(), port, group: None, tls12: None, tls13: VecDeque::new() };
-        edit(&mut server);
-        servers.push_back(server);
-    }
-}
-
 /// The view that one connection has of the sessions: of one server, and with what this connection learned.
 pub(crate) struct Link {
     sessions: Arc<Sessions>,
@@ -123,15 +100,33 @@ impl Link {
 
     /// Forgets the server's sessions: one that was made with a refused certificate would be refused again.
     pub(crate) fn forget(&self) {
-        self.sessions.lock().retain(|server| server.host != self.host || server.port != self.port);
+        self.servers().retain(|server| !self.is_to(server));
     }
 
-    fn edit(&self, edit: impl FnOnce(&mut Server)) {
-        self.sessions.edit(&self.host, self.port, edit);
+    fn servers(&self) -> MutexGuard<'_, VecDeque<Server>> {
+        self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_to(&self, server: &Server) -> bool {
+        server.host == self.host && server.port == self.port
     }
 
     fn read<T>(&self, read: impl FnOnce(&mut Server) -> Option<T>) -> Option<T> {
-        self.sessions.read(&self.host, self.port, read)
+        self.servers().iter_mut().find(|server| self.is_to(server)).and_then(read)
+    }
+
+    fn edit(&self, edit: impl FnOnce(&mut Server)) {
+        let mut servers = self.servers();
+        if let Some(server) = servers.iter_mut().find(|server| self.is_to(server)) {
+            return edit(server);
+        }
+        if servers.len() >= MAX_SERVERS {
+            servers.pop_front();
+        }
+        let mut server =
+            Server { host: self.host.clone(), port: self.port, group: None, tls12: None, tls13: VecDeque::new() };
+        edit(&mut server);
+        servers.push_back(server);
     }
 }
 
