@@ -54,7 +54,7 @@ pub struct Diagnosis {
     pub remedy: String,
 }
 
-const WHOLE_HOST: &str =
+pub(crate) const WHOLE_HOST: &str =
     "Let the server ask in the first handshake: client authentication for the whole host, not for a path.";
 
 impl Diagnosis {
@@ -111,8 +111,10 @@ impl Diagnosis {
             400 if says("No required SSL certificate was sent") => {
                 missing(format!("the server requires a client certificate and says so with {status}"))
             }
-            495 => over_http(refused(status), TRUST),
-            400 if says("The SSL certificate error") => over_http(refused(status), TRUST),
+            495 => over_http(refused(status), Failure::CertificateRejected.remedy()),
+            400 if says("The SSL certificate error") => {
+                over_http(refused(status), Failure::CertificateRejected.remedy())
+            }
             // RFC 9110 section 15.5.20: Caddy's, where it asks for certificates by host name, which a handshake with an
             // address does not have.
             421 => over_http(
@@ -146,9 +148,6 @@ impl Diagnosis {
         })
     }
 }
-
-/// The usual reasons why a certificate is refused that looks good from here.
-pub(super) const TRUST: &str = "Check that the server trusts the certificate's issuer and that it has not expired.";
 
 fn refused(status: u16) -> String {
     format!("the server refused the client certificate and says so with {status}")

@@ -11,6 +11,8 @@ use crate::origin::{Origin, UrlFlaw};
 use crate::time::Time;
 use crate::tls::Evidence;
 
+#[cfg(feature = "tls")]
+pub(crate) use diagnosis::WHOLE_HOST;
 pub use diagnosis::{CertificateState, Diagnosis};
 pub use hop::{Hop, Reason};
 

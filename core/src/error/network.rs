@@ -1,7 +1,6 @@
 //! The sentences about connections that failed.
 
 use super::Failure;
-use super::diagnosis::TRUST;
 use crate::tls::{Evidence, Shown};
 
 /// So many issuers of a server's CertificateRequest are named; it may name hundreds.
@@ -82,19 +81,25 @@ pub(super) fn remedy(failure: Failure, evidence: Option<&Evidence>) -> String {
     if let Some((_, remedy)) = evidence.and_then(|evidence| evidence.problem.as_ref()) {
         return remedy.clone();
     }
-    match failure {
-        Failure::Connect | Failure::Timeout | Failure::Reset => {
-            "Check that the server runs and can be reached from here."
-        }
-        Failure::ServerCertificate => "Give the certificate authority that issued the server's certificate (ca).",
-        Failure::CertificateRequired => {
-            "Configure a client certificate and key for this origin, from an issuer that the server names."
-        }
-        Failure::CertificateRejected => TRUST,
-        Failure::Tls => "Check that the port speaks TLS 1.2 or 1.3.",
-        Failure::AddressRefused => {
-            "If this address is meant, give leave to it: local = true on the pair or the host entry."
+    failure.remedy().into()
+}
+
+impl Failure {
+    /// What to do where no more is known.
+    pub(crate) const fn remedy(self) -> &'static str {
+        match self {
+            Self::Connect | Self::Timeout | Self::Reset => "Check that the server runs and can be reached from here.",
+            Self::ServerCertificate => "Give the certificate authority that issued the server's certificate (ca).",
+            Self::CertificateRequired => {
+                "Configure a client certificate and key for this origin, from an issuer that the server names."
+            }
+            Self::CertificateRejected => {
+                "Check that the server trusts the certificate's issuer and that it has not expired."
+            }
+            Self::Tls => "Check that the port speaks TLS 1.2 or 1.3.",
+            Self::AddressRefused => {
+                "If this address is meant, give leave to it: local = true on the pair or the host entry."
+            }
         }
     }
-    .into()
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::identity::{IdentityError, SignError};
-use crate::error::Failure;
+use crate::error::{Failure, WHOLE_HOST};
 use crate::time::Time;
 
 /// What ended a TLS connection, or kept it from being made. Latched: it does not change any more.
@@ -189,15 +189,10 @@ impl TlsError {
             Self::NoCommonVersion | Self::Incompatible(_) => {
                 "Let the server offer TLS 1.2 or 1.3 with current ciphers."
             }
-            Self::CertificateRequired { .. } | Self::ProbablyRejected { shown: false } => {
-                "Configure a client certificate and key for this origin, from an issuer that the server names."
+            Self::CertificateRequired { .. } | Self::CertificateRejected { .. } | Self::ProbablyRejected { .. } => {
+                self.failure().remedy()
             }
-            Self::CertificateRejected { .. } | Self::ProbablyRejected { shown: true } => {
-                "Check that the server trusts the certificate's issuer and that it has not expired."
-            }
-            Self::LateRequest => {
-                "Let the server ask in the first handshake: client authentication for the whole host, not for a path."
-            }
+            Self::LateRequest => WHOLE_HOST,
             Self::Alert(_) | Self::Protocol(_) => "Check what the server's log says about this connection.",
             Self::Truncated { .. } => "Check that the server runs, and what stands between it and this client.",
             Self::NotTls => "Check that the port speaks TLS, or use http for it.",
@@ -208,7 +203,7 @@ impl TlsError {
 impl ServerFlaw {
     const fn remedy(&self) -> &'static str {
         match self {
-            Self::Untrusted => "Give the certificate authority that issued the server's certificate (ca).",
+            Self::Untrusted => Failure::ServerCertificate.remedy(),
             Self::Expired { .. } => "Renew the server's certificate, and check this machine's clock.",
             Self::NotYetValid => "Check this machine's clock, and the server's certificate.",
             Self::WrongName { .. } => "Use a name that the certificate holds, or make one with this name.",
