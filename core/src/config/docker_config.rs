@@ -91,7 +91,7 @@ impl Importer {
 
     /// Credentials that cannot be read are not the same as none.
     pub(super) fn broken_document(&mut self, at: &Place, why: String) {
-        self.credential(For::All, String::new(), 0, 3, at, Given::Broken(why));
+        self.credential(Key::of(For::All), 3, at, Given::Broken(why));
     }
 
     pub(super) fn auths_document(&mut self, root: &Field<'_>, reader: Reader) {
@@ -168,11 +168,11 @@ impl Importer {
                     continue;
                 }
                 let url = if reader == Reader::Podman { HelperUrl::Podman } else { HelperUrl::Docker };
-                let (rank, given) = match self.helper_name(&field) {
-                    Ok(name) => (key.rank, Given::Helper { name, url }),
-                    Err(why) => (0, Given::Broken(why)),
+                let given = match self.helper_name(&field) {
+                    Ok(name) => Given::Helper { name, url },
+                    Err(why) => Given::Broken(why),
                 };
-                self.credential(key.registries, key.path, rank, 1, at, given);
+                self.credential(key, 1, at, given);
             }
         }
         let store =
@@ -180,7 +180,7 @@ impl Importer {
         match self.helper_name(&store) {
             Ok(name) => {
                 let given = Given::Helper { name: name.clone(), url: HelperUrl::Docker };
-                self.credential(For::All, String::new(), 0, 2, &store.at, given);
+                self.credential(Key::of(For::All), 2, &store.at, given);
                 Some(name)
             }
             Err(why) => {
@@ -211,7 +211,7 @@ impl Importer {
             }
             let Some(parsed) = self.key_of(key, at, reader).filter(|_| !entry.node.is_null()) else { continue };
             if let Err(why) = self.want_table(&entry) {
-                self.credential(parsed.registries, parsed.path, parsed.rank, 3, at, Given::Broken(why));
+                self.credential(parsed, 3, at, Given::Broken(why));
                 continue;
             }
             self.entry_fields(&entry, reader);
@@ -231,7 +231,7 @@ impl Importer {
                 let remedy = "Remove credsStore, or log in again so that the helper knows it.";
                 self.warn(Code::HelperInstead, at, &what, remedy);
             }
-            self.given(parsed.registries, parsed.path, parsed.rank, at, &found);
+            self.given(parsed, at, &found);
         }
     }
 
@@ -288,10 +288,8 @@ impl Importer {
     }
 
     /// Credentials out of one entry, with what is wrong with them.
-    pub(super) fn given(&mut self, registries: For, path: String, rank: u8, at: &Place, fields: &Fields<'_>) {
-        let add = |importer: &mut Self, class, given| {
-            importer.credential(registries.clone(), path.clone(), rank, class, at, given)
-        };
+    pub(super) fn given(&mut self, key: Key, at: &Place, fields: &Fields<'_>) {
+        let add = |importer: &mut Self, class, given| importer.credential(key.clone(), class, at, given);
         if !fields.registry_token.is_empty() {
             add(self, 0, Given::Credentials(Arc::new(Credentials::Bearer(fields.registry_token.into()))));
         }
@@ -342,26 +340,25 @@ impl Importer {
         add(self, 3, Given::Credentials(Arc::new(Credentials::Basic { user, password })));
     }
 
-    pub(super) fn credential(&mut self, registries: For, path: String, rank: u8, class: u8, at: &Place, given: Given) {
-        let source = self.sources;
-        self.model.credentials.push(CredentialEntry {
-            registries,
-            path,
-            given,
-            source,
-            rank,
-            class,
-            place: at.clone(),
-        });
+    pub(super) fn credential(&mut self, key: Key, class: u8, at: &Place, given: Given) {
+        let (Key { registries, path, rank, .. }, source, place) = (key, self.sources, at.clone());
+        self.model.credentials.push(CredentialEntry { registries, path, given, source, rank, class, place });
     }
 }
 
-/// A key of `auths`, read.
-struct Key {
+/// Which registries and repositories credentials are for, and how exact that is.
+#[derive(Clone)]
+pub(super) struct Key {
     registries: For,
     path: String,
     rank: u8,
     alias: bool,
+}
+
+impl Key {
+    pub(super) const fn of(registries: For) -> Self {
+        Self { registries, path: String::new(), rank: 0, alias: false }
+    }
 }
 
 /// `host[:port][/path]` or a URL; the paths of old APIs are none.

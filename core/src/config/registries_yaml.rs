@@ -2,7 +2,7 @@
 
 use super::diagnostic::Code;
 use super::directory::File;
-use super::docker_config::Fields;
+use super::docker_config::{Fields, Key};
 use super::field::{Base, Field};
 use super::hosts_toml::is_registry;
 use super::load::Importer;
@@ -69,16 +69,16 @@ impl Importer {
 
     fn k3s_auth(&mut self, registry: Option<Origin>, auth: &Field<'_>) {
         let at = &auth.at;
-        let registries = registry.map_or(For::All, For::Registry);
+        let key = Key::of(registry.map_or(For::All, For::Registry));
         let names = ["username", "password", "auth", "identity_token"];
         let Some([user, password, auth, identity_token]) = self.text_fields(auth, names, &[]) else {
             let why = Given::Broken(format!("{at}: a value of another type than text"));
-            return self.credential(registries, String::new(), 0, 3, at, why);
+            return self.credential(key, 3, at, why);
         };
         let [user, password, auth, identity_token] =
             [user, password, auth, identity_token].map(Option::unwrap_or_default);
         let fields = Fields { auth, user, password, identity_token, registry_token: "" };
-        self.given(registries, String::new(), 0, at, &fields);
+        self.given(key, at, &fields);
     }
 
     fn k3s_tls(&mut self, host: &mut HostEntry, tls: &Field<'_>, base: Base<'_>) {
