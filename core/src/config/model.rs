@@ -157,19 +157,6 @@ pub struct EndpointEntry {
 }
 
 impl EndpointEntry {
-    pub(crate) fn mirror(origin: Origin, root: String, place: Place) -> Self {
-        Self {
-            origin: Some(origin),
-            root,
-            mirror: true,
-            fallback: false,
-            capabilities: vec![Capability::Pull, Capability::Resolve],
-            ns: true,
-            rewrites: Vec::new(),
-            place,
-        }
-    }
-
     pub(crate) fn own(origin: Option<Origin>, place: Place) -> Self {
         Self {
             origin,
@@ -181,6 +168,11 @@ impl EndpointEntry {
             rewrites: Vec::new(),
             place,
         }
+    }
+
+    pub(crate) fn mirror(origin: Origin, root: String, place: Place) -> Self {
+        let capabilities = vec![Capability::Pull, Capability::Resolve];
+        Self { root, mirror: true, capabilities, ns: true, ..Self::own(Some(origin), place) }
     }
 }
 
