@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::diagnostic::{Code, Place, Severity};
-use super::directory::{Directory, Entry};
+use super::diagnostic::{Code, Place};
+use super::directory::{Directory, Entry, MAX_ENTRIES};
 use super::load::Importer;
 use super::model::HostEntry;
 use super::names;
@@ -112,23 +112,17 @@ impl Importer {
         path: &str,
         entry: &'a Entry,
     ) -> Option<&'a Directory> {
-        let at = Place::file(path);
-        let why = match entry {
-            Entry::Directory(directory) if directory.unreadable.is_none() => return Some(directory),
-            Entry::File(_) => {
-                let what = "a file where the directory of a registry should be";
-                self.error(Code::NotDirectory, &at, what, "Make a directory of this name and put it in there.");
-                format!("{path}: {what}")
-            }
-            other => self.entry(path, Some(other)).err()?,
-        };
-        self.broken_host(registry, &at, why);
-        None
+        let wrong = (
+            "a file where the directory of a registry should be",
+            "Make a directory of this name and put it in there.",
+        );
+        let found = self.directory(path, Some(entry), wrong);
+        found.map_err(|why| self.broken_host(registry, &Place::file(path), why)).ok()
     }
 
     /// The certificate files of one directory, in the order of their names' bytes.
     pub(super) fn layout(&mut self, directory: &Directory, host: &mut HostEntry, layout: Layout) {
-        for (name, entry) in limited(&directory.entries) {
+        for (name, entry) in directory.entries.iter().take(MAX_ENTRIES) {
             let path = directory.path(name);
             let at = Place::file(&*path);
             match name.rsplit_once('.') {
@@ -191,31 +185,21 @@ impl Importer {
     }
 }
 
-/// No more entries than anyone has on purpose.
-pub(super) fn limited<V>(entries: &std::collections::BTreeMap<String, V>) -> impl Iterator<Item = (&str, &V)> {
-    entries.iter().map(|(name, entry)| (name.as_str(), entry)).take(super::directory::MAX_ENTRIES)
-}
-
 fn is_shouted(extension: &str) -> bool {
     ["crt", "cert", "key"].iter().any(|known| extension.eq_ignore_ascii_case(known) && extension != *known)
 }
 
 impl Importer {
-    /// A directory in Docker's layout that another file names. `Err`: it is not there or cannot be read.
+    /// A directory in Docker's layout that another file names.
     pub(super) fn named_directory(&mut self, name: &str, host: &mut HostEntry, layout: Layout) {
         let files = std::mem::take(&mut self.files);
-        match files.get(name) {
-            Some(Entry::Directory(directory)) if directory.unreadable.is_none() => self.layout(directory, host, layout),
-            Some(Entry::File(_)) => {
-                let what = "a file where a directory should be";
-                self.say(Severity::Error, Code::NotDirectory, &Place::file(name), what, "Name the directory it is in.");
-                host.fail(format!("{name}: {what}"));
-            }
-            other => {
-                if let Err(why) = self.entry(name, other) {
-                    host.fail(why);
-                }
-            }
+        match self.directory(
+            name,
+            files.get(name),
+            ("a file where a directory should be", "Name the directory it is in."),
+        ) {
+            Ok(directory) => self.layout(directory, host, layout),
+            Err(why) => host.fail(why),
         }
         self.files = files;
     }

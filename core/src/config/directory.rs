@@ -141,27 +141,12 @@ impl Files {
     }
 }
 
-/// Why bytes are no text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TextFlaw {
-    TooLarge,
-    Utf16,
-    NotUtf8,
-}
-
-/// The text, and whether a byte order mark was taken off.
-pub(crate) fn text(bytes: &[u8]) -> Result<(&str, bool), TextFlaw> {
-    if bytes.len() > MAX_FILE {
-        return Err(TextFlaw::TooLarge);
-    }
+/// The bytes of a text without their byte order mark, and whether there was one. `None`: UTF-16.
+pub(crate) fn without_mark(bytes: &[u8]) -> Option<(&[u8], bool)> {
     // Without a mark: a NUL at every second place of what begins as ASCII.
     let marked = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     if marked || matches!(bytes, [0, b, ..] | [b, 0, ..] if *b != 0) {
-        return Err(TextFlaw::Utf16);
+        return None;
     }
-    let (bytes, mark) = match bytes.strip_prefix(&[0xef, 0xbb, 0xbf]) {
-        Some(rest) => (rest, true),
-        None => (bytes, false),
-    };
-    std::str::from_utf8(bytes).map(|text| (text, mark)).map_err(|_| TextFlaw::NotUtf8)
+    Some(bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).map_or((bytes, false), |rest| (rest, true)))
 }

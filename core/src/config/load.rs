@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use super::diagnostic::{Code, Place, Severity};
-use super::directory::{Directory, Entry, File, Files, MAX_ENTRIES, MAX_FILE, TextFlaw, text};
+use super::directory::{Directory, Entry, File, Files, MAX_ENTRIES, MAX_FILE, without_mark};
 use super::field::Base;
 use super::model::{Authority, HostEntry, IdentityEntry, Model};
 use super::names;
@@ -136,6 +136,23 @@ impl Importer {
         Err(format!("{name}: {what}"))
     }
 
+    /// An entry that should be a directory; `wrong`: what is said of a file.
+    pub(super) fn directory<'a>(
+        &mut self,
+        name: &str,
+        entry: Option<&'a Entry>,
+        wrong: (&str, &str),
+    ) -> Result<&'a Directory, String> {
+        match entry {
+            Some(Entry::Directory(directory)) if directory.unreadable.is_none() => Ok(directory),
+            Some(Entry::File(_)) => {
+                self.error(Code::NotDirectory, &Place::file(name), wrong.0, wrong.1);
+                Err(format!("{name}: {}", wrong.0))
+            }
+            other => Err(self.entry(name, other).err().unwrap_or_default()),
+        }
+    }
+
     /// A file that a document names.
     pub(super) fn named(&mut self, base: Base<'_>, name: &str) -> Loaded {
         let shown = base.path(name);
@@ -177,24 +194,10 @@ impl Importer {
     ) -> Result<Option<Document>, String> {
         let (name, bytes) = self.entry(&file.name, Some(&file.entry))?;
         let at = Place::file(&*name);
-        let text = match text(bytes.expose()) {
-            Ok((text, mark)) => {
-                if mark {
-                    self.warn(
-                        Code::ByteOrderMark,
-                        &at,
-                        "it begins with a byte order mark, at which other readers stop",
-                        "Save it as UTF-8 without a mark.",
-                    );
-                }
-                text
-            }
-            Err(flaw) => {
-                let (code, what, remedy) = encoding(flaw);
-                self.error(code, &at, what, remedy);
-                return Err(format!("{name}: {what}"));
-            }
-        };
+        let mark =
+            ("it begins with a byte order mark, at which other readers stop", "Save it as UTF-8 without a mark.");
+        let text = self.text(&at, bytes.expose(), mark)?;
+        let text = std::str::from_utf8(text).map_err(|_| self.encoding(&at, "it is not UTF-8", "Save it as UTF-8."))?;
         if text.trim().is_empty() {
             self.warn(Code::Empty, &at, "there is nothing in it", "Remove it, or write it again.");
             return Ok(None);
@@ -226,27 +229,26 @@ impl Importer {
         }
     }
 
-    /// PEM text of a file: encodings that no reader takes are said, and a byte order mark is taken off.
-    fn pem(&mut self, name: &str, bytes: &Secret) -> Result<Secret, String> {
-        let at = Place::file(name);
-        match text(bytes.expose()) {
-            // Comments round PEM may be in any 8-bit encoding.
-            Ok((_, false)) | Err(TextFlaw::NotUtf8) => Ok(bytes.duplicate()),
-            Ok((text, true)) => {
-                self.warn(
-                    Code::ByteOrderMark,
-                    &at,
-                    "it begins with a byte order mark, for which other readers skip the first block",
-                    "Save it as ASCII.",
-                );
-                Ok(text.into())
-            }
-            Err(flaw) => {
-                let (code, what, remedy) = encoding(flaw);
-                self.error(code, &at, what, remedy);
-                Err(format!("{name}: {what}"))
-            }
+    /// The bytes of a text without a byte order mark, for which `mark` is said. Comments round PEM may be in any 8-bit
+    /// encoding.
+    fn text<'a>(&mut self, at: &Place, bytes: &'a [u8], mark: (&str, &str)) -> Result<&'a [u8], String> {
+        let Some((text, marked)) = without_mark(bytes) else {
+            return Err(self.encoding(at, "it is UTF-16", "Save it as UTF-8 without a byte order mark."));
+        };
+        if marked {
+            self.warn(Code::ByteOrderMark, at, mark.0, mark.1);
         }
+        Ok(text)
+    }
+
+    fn encoding(&mut self, at: &Place, what: &str, remedy: &str) -> String {
+        self.error(Code::Encoding, at, what, remedy);
+        format!("{at}: {what}")
+    }
+
+    fn pem<'a>(&mut self, name: &str, bytes: &'a Secret) -> Result<&'a [u8], String> {
+        let what = "it begins with a byte order mark, for which other readers skip the first block";
+        self.text(&Place::file(name), bytes.expose(), (what, "Save it as ASCII."))
     }
 
     /// Adds certificate authorities to an entry.
@@ -254,14 +256,14 @@ impl Importer {
         let Ok((file, bytes)) = loaded else { return };
         let Ok(pem) = self.pem(&file, &bytes) else { return };
         let at = Place::file(&*file);
-        match count_certificates(pem.expose()) {
+        match count_certificates(pem) {
             Ok(0) => self.error(
                 Code::NoCertificate,
                 &at,
                 "there is no PEM certificate in it",
                 "Give certificates as PEM (openssl x509 -inform der -in FILE -out FILE.crt makes PEM of DER).",
             ),
-            Ok(_) => host.ca.push(Authority { file, pem: pem.expose().into() }),
+            Ok(_) => host.ca.push(Authority { pem: pem.into(), file }),
             Err(number) => self.error(
                 Code::BrokenCertificate,
                 &at,
@@ -277,42 +279,22 @@ impl Importer {
             let (key, secret) = key?;
             let chain = self.pem(&certificate, &chain)?;
             let secret = self.pem(&key, &secret)?;
-            self.made(certificate, key, &chain, &secret, place)
+            match make_identity(&certificate, chain, secret) {
+                Ok(identity) => {
+                    super::lint::identity(self, &identity);
+                    Ok(IdentityEntry { identity, certificate, key, place: place.clone() })
+                }
+                Err((code, of_key, what, remedy)) => {
+                    let file = if of_key { &key } else { &certificate };
+                    self.error(code, &Place::file(&**file), &what, &remedy);
+                    Err(format!("{file}: {what}"))
+                }
+            }
         });
         match made {
             Ok(identity) => host.identities.push(identity),
             Err(why) => host.fail(why),
         }
-    }
-
-    fn made(
-        &mut self,
-        certificate: String,
-        key: String,
-        chain: &Secret,
-        secret: &Secret,
-        place: &Place,
-    ) -> Result<IdentityEntry, String> {
-        match make_identity(&certificate, chain.expose(), secret.expose()) {
-            Ok(identity) => {
-                super::lint::identity(self, &identity);
-                Ok(IdentityEntry { identity, certificate, key, place: place.clone() })
-            }
-            Err((code, of_key, what, remedy)) => {
-                let file = if of_key { &key } else { &certificate };
-                let at = Place::file(&**file);
-                self.error(code, &at, &what, &remedy);
-                Err(format!("{file}: {what}"))
-            }
-        }
-    }
-}
-
-const fn encoding(flaw: TextFlaw) -> (Code, &'static str, &'static str) {
-    match flaw {
-        TextFlaw::TooLarge => (Code::TooLarge, "it is larger than 4 MiB", "Give the file that is meant."),
-        TextFlaw::Utf16 => (Code::Encoding, "it is UTF-16", "Save it as UTF-8 without a byte order mark."),
-        TextFlaw::NotUtf8 => (Code::Encoding, "it is not UTF-8", "Save it as UTF-8."),
     }
 }
 
