@@ -51,11 +51,19 @@ pub struct Host {
     pub provenance: Option<String>,
 }
 
+/// RFC 9110 section 5.6.2.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// RFC 9110 section 5.5, and bytes above 127 as they are.
+pub(crate) fn is_value(value: &[u8]) -> bool {
+    value.iter().all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f))
+}
+
 /// Whether a header field can be sent, and is the configuration's to set.
 pub(crate) fn is_header(name: &str, value: &[u8]) -> bool {
-    let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-    let text = value.iter().all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f));
-    token && text && !name.eq_ignore_ascii_case("authorization")
+    is_token(name) && is_value(value) && !name.eq_ignore_ascii_case("authorization")
 }
 
 /// What a pair is for.

@@ -13,7 +13,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, Error, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
-use super::identity::{Held, IdentityError, IdentityFlaw, Key, SignError, Signer, read_key};
+use super::pem::{Held, IdentityError, IdentityFlaw, Key, SignError, Signer, read_key};
 use super::sessions::{Link, Request, Sessions};
 use super::verify::Verifier;
 use super::x509::{KeyKind, name_text};

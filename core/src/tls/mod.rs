@@ -12,6 +12,8 @@ mod config;
 pub mod error;
 pub mod evidence;
 pub mod identity;
+#[cfg(feature = "pem")]
+mod pem;
 pub mod profile;
 #[cfg(feature = "tls")]
 mod sessions;

@@ -1,6 +1,7 @@
 //! Request heads and the chunks of request bodies: bytes into the caller's `Vec`.
 
 use super::WireError;
+use crate::client::{is_token, is_value};
 
 /// How the body of a request is framed (RFC 9112 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,7 +135,7 @@ fn check_field(name: &str, value: &[u8]) -> Result<(), WireError> {
     if !is_token(name) {
         return Err(WireError::FieldName);
     }
-    if value.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f) {
+    if !is_value(value) {
         return Err(WireError::FieldValue);
     }
     Ok(())
@@ -142,9 +143,4 @@ fn check_field(name: &str, value: &[u8]) -> Result<(), WireError> {
 
 fn is_one_of(name: &str, list: &[&str]) -> bool {
     list.iter().any(|other| name.eq_ignore_ascii_case(other))
-}
-
-/// RFC 9110 section 5.6.2.
-pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }

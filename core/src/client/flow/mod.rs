@@ -120,8 +120,7 @@ impl Flow {
         anchor: Origin,
         chain: Chain,
     ) -> Result<Self, Error> {
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if method.is_empty() || !method.bytes().all(token) {
+        if !super::config::is_token(method) {
             return Err(Error::new(ErrorKind::Method));
         }
         let target = url.as_ref().map_or("", Url::rest);
