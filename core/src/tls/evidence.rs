@@ -16,10 +16,11 @@ pub enum Version {
 }
 
 /// What the client answered to a CertificateRequest, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Shown {
     /// The server did not ask, so nothing was shown.
+    #[default]
     NotAsked,
     /// The server asked and the profile has no pair.
     NoPair,
@@ -84,7 +85,7 @@ impl Flaw {
 }
 
 /// The facts of one connection; kept until it closes, and with the session for those resumed from it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Evidence {
     /// The version, once the server's hello was read.
@@ -113,25 +114,6 @@ pub struct Evidence {
     pub alert: Option<u8>,
     /// How the connection failed, in the words of the TLS stack: what happened, and what to do.
     pub problem: Option<(String, String)>,
-}
-
-impl Default for Evidence {
-    fn default() -> Self {
-        Self {
-            version: None,
-            hints: Vec::new(),
-            shown: Shown::NotAsked,
-            pair: None,
-            flaw: None,
-            next: None,
-            resumed: false,
-            finished: false,
-            accepted: false,
-            late: false,
-            alert: None,
-            problem: None,
-        }
-    }
 }
 
 impl Evidence {
