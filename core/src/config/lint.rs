@@ -13,21 +13,25 @@ use crate::tls::Identity;
 /// What is wrong with a certificate that can be shown all the same: whether it matters is for the server to say.
 #[cfg(feature = "pem")]
 pub(super) fn identity(importer: &mut Importer, identity: &Identity) {
+    use crate::tls::Flaw;
     let at = Place::file(identity.label());
-    if let Some(now) = importer.now {
-        if let Some(end) = identity.not_after().filter(|end| *end < now) {
-            let days = now.since(end) / 86_400_000;
-            let what = format!("the client certificate expired {days} days ago; it is shown all the same");
-            importer.error(Code::Expired, &at, &what, "Get a new one from its issuer.");
-        }
-        if identity.not_before().is_some_and(|start| start > now) {
-            let what = "the client certificate is not valid yet; it is shown all the same";
-            importer.error(Code::NotYetValid, &at, what, "Check this machine's clock, and wait.");
-        }
-    }
-    if !identity.allows_client_auth() {
-        let what = "its extended key usage leaves out client authentication; most servers refuse it";
-        importer.error(Code::NotForClients, &at, what, "Get one with the extended key usage clientAuth.");
+    for flaw in identity.flaws(importer.now) {
+        let (code, what, remedy) = match flaw {
+            Flaw::Expired { ago } => {
+                let what =
+                    format!("the client certificate expired {} days ago; it is shown all the same", ago / 86_400);
+                (Code::Expired, what, "Get a new one from its issuer.")
+            }
+            Flaw::NotYetValid { .. } => {
+                let what = "the client certificate is not valid yet; it is shown all the same".into();
+                (Code::NotYetValid, what, "Check this machine's clock, and wait.")
+            }
+            Flaw::NotForClients => {
+                let what = "its extended key usage leaves out client authentication; most servers refuse it".into();
+                (Code::NotForClients, what, "Get one with the extended key usage clientAuth.")
+            }
+        };
+        importer.error(code, &at, &what, remedy);
     }
 }
 

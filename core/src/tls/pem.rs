@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(any(feature = "tls", feature = "config"))]
+use super::Flaw;
 use super::Identity;
 use super::x509::{Facts, name_text};
 use crate::secret::Secret;
@@ -94,6 +96,17 @@ impl Identity {
     /// has none or is not known. Shown all the same: whether it matters is for the server to say.
     pub fn allows_client_auth(&self) -> bool {
         self.held().is_none_or(|held| held.leaf.client_auth)
+    }
+
+    /// What speaks against the leaf; without a time only what always does.
+    #[cfg(any(feature = "tls", feature = "config"))]
+    pub(crate) fn flaws(&self, now: Option<Time>) -> impl Iterator<Item = Flaw> {
+        let (end, begin) = (self.not_after().zip(now), self.not_before().zip(now));
+        let expired = end.filter(|(end, now)| end < now).map(|(end, now)| Flaw::Expired { ago: now.since(end) / 1000 });
+        let early = begin.filter(|(begin, now)| begin > now);
+        let early = early.map(|(begin, now)| Flaw::NotYetValid { ahead: begin.since(now) / 1000 });
+        let purpose = (!self.allows_client_auth()).then_some(Flaw::NotForClients);
+        [expired, early, purpose].into_iter().flatten()
     }
 
     /// The certificates as they were given, for a TLS stack of the host's own.

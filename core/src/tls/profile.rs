@@ -219,13 +219,7 @@ impl Profile {
     /// What speaks against the identity of this number, at this time.
     #[cfg(feature = "tls")]
     pub(crate) fn flaw(&self, pair: Option<usize>, now: Time) -> Option<Flaw> {
-        let identity = self.settings.identities.get(pair?)?;
-        match (identity.not_before(), identity.not_after()) {
-            (_, Some(end)) if end < now => Some(Flaw::Expired { ago: now.since(end) / 1000 }),
-            (Some(begin), _) if begin > now => Some(Flaw::NotYetValid { ahead: begin.since(now) / 1000 }),
-            _ if !identity.allows_client_auth() => Some(Flaw::NotForClients),
-            _ => None,
-        }
+        self.settings.identities.get(pair?)?.flaws(Some(now)).next()
     }
 }
 
