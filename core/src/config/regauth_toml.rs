@@ -7,7 +7,7 @@ use super::hosts_toml::{DURATION, milliseconds};
 use super::load::Importer;
 use super::model::{EndpointEntry, HostEntry, PairEntry, Registry};
 use super::names;
-use super::tree::{self, Document, Flaw, Node, Value};
+use super::tree::{self, Document, Flaw, Node};
 use crate::client::{Mode, Pair, PairKind};
 use crate::origin::Origin;
 
@@ -214,24 +214,15 @@ fn origin(text: &str) -> Option<Origin> {
 /// add, so that it can be pasted.
 fn read(text: &str) -> Result<Document, Flaw> {
     let mut plain = String::with_capacity(text.len());
-    let mut lines: Vec<u32> = Vec::new();
+    let mut numbers = Vec::new();
     for (number, line) in (1u32..).zip(text.lines()) {
         for part in parts(line) {
             plain.push_str(part);
             plain.push('\n');
-            lines.push(number);
+            numbers.push(number);
         }
     }
-    let real =
-        |line: u32| usize::try_from(line).ok().and_then(|at| lines.get(at.checked_sub(1)?)).copied().unwrap_or(line);
-    match tree::toml(&plain) {
-        Ok(mut document) => {
-            renumber(&mut document.root, &real);
-            document.twice.iter_mut().for_each(|key| key.line = real(key.line));
-            Ok(document)
-        }
-        Err(flaw) => Err(Flaw { line: flaw.line.map(real), ..flaw }),
-    }
+    tree::toml_lines(&plain, numbers)
 }
 
 /// A table's header and what follows it on the same line, cut at commas; any other line as it is.
@@ -268,16 +259,4 @@ fn header(line: &str) -> Option<usize> {
     })?;
     let end = close + if line.starts_with("[[") { 2 } else { 1 };
     line.is_char_boundary(end).then_some(end)
-}
-
-fn renumber(node: &mut Node, real: &impl Fn(u32) -> u32) {
-    node.line = real(node.line);
-    match &mut node.value {
-        Value::List(items) => items.iter_mut().for_each(|item| renumber(item, real)),
-        Value::Table(entries) => entries.iter_mut().for_each(|(key, node)| {
-            key.line = real(key.line);
-            renumber(node, real);
-        }),
-        _ => {}
-    }
 }

@@ -115,16 +115,18 @@ impl Node {
     }
 }
 
-/// The lines of a text, for offsets.
-struct Lines(Vec<usize>);
+/// The lines of a text, for offsets: where they end, and their numbers where these are others than 1, 2, 3.
+struct Lines(Vec<usize>, Vec<u32>);
 
 impl Lines {
-    fn new(text: &str) -> Self {
-        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect())
+    fn new(text: &str, numbers: Vec<u32>) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect(), numbers)
     }
 
     fn of(&self, offset: usize) -> u32 {
-        u32::try_from(self.0.partition_point(|end| *end < offset)).unwrap_or(u32::MAX).saturating_add(1)
+        let before = self.0.partition_point(|end| *end < offset);
+        let other = || u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+        self.1.get(before).copied().unwrap_or_else(other)
     }
 }
 
@@ -156,8 +158,12 @@ pub(crate) fn json(text: &str) -> Result<Document, Flaw> {
         what: json_error(&error).into(),
     };
     let raw: &RawValue = serde_json::from_str(text).map_err(flaw)?;
-    let mut reader =
-        Json { lines: Lines::new(text), start: text.as_ptr() as usize, count: Count::default(), twice: Vec::new() };
+    let mut reader = Json {
+        lines: Lines::new(text, Vec::new()),
+        start: text.as_ptr() as usize,
+        count: Count::default(),
+        twice: Vec::new(),
+    };
     let root = reader.node(raw, 0)?;
     Ok(Document { root, more: Vec::new(), twice: reader.twice })
 }
@@ -246,7 +252,12 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 /// TOML 1.0.
 pub(crate) fn toml(text: &str) -> Result<Document, Flaw> {
-    let lines = Lines::new(text);
+    toml_lines(text, Vec::new())
+}
+
+/// The same of a text whose lines have these numbers.
+pub(super) fn toml_lines(text: &str, numbers: Vec<u32>) -> Result<Document, Flaw> {
+    let lines = Lines::new(text, numbers);
     let table = toml::de::DeTable::parse(text).map_err(|error| Flaw {
         line: error.span().map(|span| lines.of(span.start)),
         // The message says what was expected and quotes nothing.
