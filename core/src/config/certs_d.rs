@@ -2,6 +2,7 @@
 //! authorities (`*.crt`, added to the roots) and client certificates (`NAME.cert` with `NAME.key`).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::diagnostic::{Code, Place};
 use super::directory::{Directory, Entry, MAX_ENTRIES};
@@ -192,7 +193,7 @@ fn is_shouted(extension: &str) -> bool {
 impl Importer {
     /// A directory in Docker's layout that another file names.
     pub(super) fn named_directory(&mut self, name: &str, host: &mut HostEntry, layout: Layout) {
-        let files = std::mem::take(&mut self.files);
+        let files = Arc::clone(&self.files);
         match self.directory(
             name,
             files.get(name),
@@ -201,6 +202,5 @@ impl Importer {
             Ok(directory) => self.layout(directory, host, layout),
             Err(why) => host.fail(why),
         }
-        self.files = files;
     }
 }

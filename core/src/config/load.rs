@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use super::diagnostic::{Code, Place, Severity};
 use super::directory::{Directory, Entry, File, Files, MAX_ENTRIES, MAX_FILE, without_mark};
@@ -33,7 +34,7 @@ use crate::tls::Identity;
 /// ```
 #[derive(Debug, Default)]
 pub struct Importer {
-    pub(super) files: Files,
+    pub(super) files: Arc<Files>,
     pub(super) now: Option<Time>,
     pub(super) model: Model,
     pub(super) sources: u32,
@@ -54,7 +55,7 @@ impl Importer {
     /// again with all that [`Self::wanted`] lists.
     #[must_use]
     pub fn files(mut self, files: Files) -> Self {
-        self.files = files;
+        self.files = Arc::new(files);
         self
     }
 
@@ -162,10 +163,8 @@ impl Importer {
                 return self.entry(&shown, Some(entry));
             }
         }
-        let files = std::mem::take(&mut self.files);
-        let loaded = self.entry(&shown, files.get(&shown));
-        self.files = files;
-        loaded
+        let files = Arc::clone(&self.files);
+        self.entry(&shown, files.get(&shown))
     }
 
     /// The document in a file, the first one where there are several. `None`: there is none. `Err`: it cannot be read,

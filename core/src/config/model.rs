@@ -87,7 +87,7 @@ impl HostEntry {
         Self { broken_document: true, unusable: Some(why), ..Self::new(origin, at.clone()) }
     }
 
-    /// Whether it says nothing that matters for TLS.
+    /// Whether it says something that matters for TLS.
     pub(crate) fn has_tls(&self) -> bool {
         !self.identities.is_empty() || !self.ca.is_empty() || self.skip_verify.is_some() || self.unusable.is_some()
     }
