@@ -20,14 +20,17 @@ pub fn version(name: &str) -> Option<Version> {
 
 #[pymethods]
 impl Evidence {
-    /// For hosts whose TLS stack tells this much.
+    /// For programs whose TLS stack tells this much. `pair` and `next` are those of `Profile.choose`.
     #[new]
-    #[pyo3(signature = (*, version=None, asked=false, label=None, alert=None, finished=false, accepted=false, problem=None))]
+    #[pyo3(signature = (*, version=None, asked=false, label=None, pair=None, next=None, alert=None, finished=false,
+        accepted=false, problem=None))]
     #[allow(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn new(
         version: Option<&str>,
         asked: bool,
         label: Option<String>,
+        pair: Option<usize>,
+        next: Option<usize>,
         alert: Option<u8>,
         finished: bool,
         accepted: bool,
@@ -40,6 +43,7 @@ impl Evidence {
             (true, None) => Shown::NoPair,
             (false, None) => Shown::NotAsked,
         };
+        (evidence.pair, evidence.next) = (pair, next);
         (evidence.alert, evidence.finished, evidence.accepted) = (alert, finished, accepted);
         evidence.problem = problem;
         Self(evidence)

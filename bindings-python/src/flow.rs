@@ -13,6 +13,7 @@ use crate::agent::Referrer;
 use crate::convert::{self, bytes, enter, secret, time};
 use crate::errors;
 use crate::evidence::Evidence;
+use crate::profile::attempt;
 use crate::step;
 use crate::vocabulary::to_scope;
 use crate::wake::waker;
@@ -192,6 +193,14 @@ impl Flow {
     fn failed(&self, py: Python<'_>, why: &str, evidence: Option<&Evidence>, now: Option<u64>) -> PyResult<()> {
         let why = convert::failure(py, why)?;
         self.with(py, |flow| flow.failed(time(now), why, evidence.map(|evidence| &evidence.0)))
+    }
+
+    /// Writes down that the program makes another attempt at the current `Send`, with the next identity: see
+    /// `Profile.retry`.
+    #[pyo3(signature = (evidence, ended, /))]
+    fn retried(&self, py: Python<'_>, evidence: &Evidence, ended: &Bound<'_, PyAny>) -> PyResult<()> {
+        let ended = attempt(ended)?;
+        self.with(py, |flow| flow.retried(&evidence.0, ended))
     }
 
     /// What a URL in the answer is followed with.

@@ -29,6 +29,14 @@ fn named_version(py: Python<'_>, name: Option<&str>) -> PyResult<Option<Version>
     .transpose()
 }
 
+/// How an attempt with one identity ended: the name of a failure, or a status.
+pub fn attempt(ended: &Bound<'_, PyAny>) -> PyResult<Attempt> {
+    match ended.extract::<u16>() {
+        Ok(status) => Ok(Attempt::Answered(status)),
+        Err(_) => Ok(Attempt::Failed(convert::failure(ended.py(), &ended.extract::<String>()?)?)),
+    }
+}
+
 #[pymethods]
 impl Profile {
     #[new]
@@ -103,14 +111,11 @@ impl Profile {
         Choice { pair: choice.pair, next: choice.next }
     }
 
-    /// `ended`: the name of a failure, or a status.
+    /// Where to begin in the identities for another attempt, as `skip` of `choose`; `None` where the end of this one
+    /// stands. `ended`: the name of a failure, or a status.
     #[pyo3(signature = (evidence, ended))]
-    fn retry(&self, py: Python<'_>, evidence: &Evidence, ended: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-        let ended = match ended.extract::<u16>() {
-            Ok(status) => Attempt::Answered(status),
-            Err(_) => Attempt::Failed(convert::failure(py, &ended.extract::<String>()?)?),
-        };
-        Ok(self.0.retry(&evidence.0, ended))
+    fn retry(&self, evidence: &Evidence, ended: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        Ok(self.0.retry(&evidence.0, attempt(ended)?))
     }
 
     fn __repr__(&self) -> String {

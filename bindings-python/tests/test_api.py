@@ -262,7 +262,7 @@ def test_a_key_is_in_a_file_for_a_moment_only(world_a: World, tmp_path: Path, mo
     import ssl
     import tempfile
 
-    from regauth import _tls
+    from regauth import _route
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen: list[int] = []
@@ -276,7 +276,7 @@ def test_a_key_is_in_a_file_for_a_moment_only(world_a: World, tmp_path: Path, mo
     pair = world_a.pair()
     me = regauth.load_identity(pair.cert, pair.key)
     assert CANARY not in repr(me) and "PRIVATE" not in repr(me)
-    _tls.context(regauth.Profile(identities=[me]))
+    _route.context(regauth.Profile(identities=[me]), 0)
     assert seen == [0o600] and not list(tmp_path.iterdir())
     key = pair.key.read_bytes()
     (tmp_path / "both.pem").write_bytes(pair.cert.read_bytes() + key)
@@ -374,7 +374,7 @@ def test_configuration_files_are_read(tmp_path: Path, world_a: World) -> None:
 
 
 def test_a_helper_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from regauth import _look_up
+    from regauth import _drive
 
     helper = tmp_path / "docker-credential-test"
     helper.write_text('#!/bin/sh\nread -r url\necho "{\\"Username\\":\\"robot\\",\\"Secret\\":\\"for $url\\"}"\n')
@@ -388,7 +388,7 @@ def test_a_helper_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     flow.answer(401, CHALLENGE)
     step = flow.poll()
     assert isinstance(step, regauth.Credentials) and step.helper == "test", step
-    _look_up.answer(flow, step, None)
+    _drive.look_up(flow, step, None)
     sent = flow.poll()
     assert isinstance(sent, regauth.Send) and sent.hop == "token" and "Authorization" in dict(sent.headers)
     helper.unlink()
@@ -397,6 +397,6 @@ def test_a_helper_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     other.answer(401, CHALLENGE)
     step = other.poll()
     assert isinstance(step, regauth.Credentials)
-    _look_up.answer(other, step, None)
+    _drive.look_up(other, step, None)
     with pytest.raises(regauth.ConfigError, match="docker-credential-test is not installed"):
         other.poll()

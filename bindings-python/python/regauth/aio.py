@@ -15,16 +15,16 @@ included: they are asked to sign, and never loaded.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-from . import _core, _look_up, _proxy
-from ._look_up import LookUp
+from . import _core, _proxy
+from ._drive import Alarm, LookUp, look_up
 from ._pool import Lease, Pool
-from .errors import ConfigError, NetworkError, PolicyDenied
+from .errors import ConfigError, PolicyDenied
 
 __all__ = ["Content", "LookUp", "Response", "Session"]
 
@@ -32,6 +32,7 @@ Content = bytes | AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]
 """Of a request: bytes; a stream, which can be sent once; or what makes a new stream, which can be sent again."""
 
 BUFFER = 256 * 1024
+PIECE = 64 * 1024
 FAIR = 32
 """Reads without waiting after which the other tasks have their turn."""
 
@@ -91,7 +92,7 @@ class Session:
             exchange.header(name, value)
         if content is not None:
             exchange.body_len(len(content) if isinstance(content, bytes) else length)
-            if isinstance(content, bytes) or callable(content):
+            if rewinds(content):
                 exchange.body_rewinds()
         response = Response(self, exchange, content)
         try:
@@ -129,9 +130,9 @@ class Response:
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._lease: Lease | None = None
-        self._woken = asyncio.Event()
+        self._alarm = Alarm()
         self._view = memoryview(bytearray(BUFFER))
-        self._body: AsyncIterator[bytes] | None = None
+        self._pieces: AsyncIterator[bytes] | None = None
         self._left = b""
         self._reads = 0
         self.addresses: dict[str, str] = {}
@@ -190,7 +191,7 @@ class Response:
         """Does what the exchange wants, until there is a head, content, or the end."""
         exchange = self._exchange
         while True:
-            match exchange.poll(self._wake):
+            match exchange.poll(self._alarm.ring):
                 case _core.Read():
                     await self._read()
                 case _core.Body():
@@ -210,9 +211,9 @@ class Response:
                 case _core.WantBody() as want:
                     await self._give(want.again)
                 case _core.Credentials() as query:
-                    await asyncio.to_thread(_look_up.answer, exchange, query, self._session._own)
+                    await asyncio.to_thread(look_up, exchange, query, self._session._own)
                 case _core.Wait() as wait:
-                    await self._wait(wait.until)
+                    await self._alarm.wait(wait.until)
                 case _core.Close():
                     self._put(exchange.take_link())
                     exchange.closed()
@@ -220,75 +221,50 @@ class Response:
                     self._done = True
                     return self._put(exchange.take_link())
 
-    def _wake(self) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._woken.set)
-
-    async def _wait(self, until: int) -> None:
-        try:
-            async with asyncio.timeout(max(0.0, until / 1000 - time.time())):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
-        self._woken.clear()
-
     async def _read(self) -> None:
         assert self._socket
         view = self._view[: self._exchange.space()]
-        try:
-            count = self._socket.recv_into(view)
-            self._reads += 1
-            if self._reads % FAIR == 0:
-                await asyncio.sleep(0)
-        except BlockingIOError:
-            try:
-                async with asyncio.timeout(self._session.timeout):
-                    count = await self._loop.sock_recv_into(self._socket, view)
-            except OSError as error:
-                return self._exchange.failed("timeout" if isinstance(error, TimeoutError) else "reset")
-        except OSError:
-            return self._exchange.failed("reset")
-        self._exchange.filled(view[:count])
+        self._reads += 1
+        if self._reads % FAIR == 0:
+            await asyncio.sleep(0)
+        async with self._in_time():
+            self._exchange.filled(view[: await self._loop.sock_recv_into(self._socket, view)])
 
     async def _write(self, data: bytes) -> None:
         assert self._socket
+        async with self._in_time():
+            await self._loop.sock_sendall(self._socket, data)
+            self._exchange.wrote(len(data))
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
         try:
-            count = self._socket.send(data)
-        except BlockingIOError:
-            try:
-                async with asyncio.timeout(self._session.timeout):
-                    await self._loop.sock_sendall(self._socket, data)
-                count = len(data)
-            except OSError as error:
-                return self._exchange.failed("timeout" if isinstance(error, TimeoutError) else "reset")
+            async with asyncio.timeout(self._session.timeout):
+                yield
+        except TimeoutError:
+            self._exchange.failed("timeout")
         except OSError:
-            return self._exchange.failed("reset")
-        self._exchange.wrote(count)
+            self._exchange.failed("reset")
 
     async def _connect(self, target: _core.Connect) -> None:
         proxy = _proxy.of(target.host, target.https) if self._session._trust_env else None
         key = target.key(proxy is not None)
-        self._lease, link, sock = await self._session._pool.take(key, target.pooled)
-        if link is None or sock is None:
-            try:
-                if proxy is None:
-                    self._socket = await self._dial(target, target.host, target.port)
-                else:
-                    self._exchange.dial(None)
-                    self._socket = await self._dial(target, proxy.host, proxy.port, proxy)
-                return self._exchange.connected()
-            except NetworkError as error:
-                self._put(None)
-                return self._exchange.failed(error.failure or "connect")
-        self._socket = sock
-        self.addresses[target.origin] = str(sock.getpeername()[0])
+        self._lease, link, self._socket = await self._session._pool.take(key, target.pooled)
+        if self._socket is None:
+            self._socket = await self._dial(target, proxy)
+            if self._socket is None:
+                return self._put(None)
+        self.addresses[target.origin] = str(self._socket.getpeername()[0])
         self._exchange.connected(link)
-        # What a server says to an idle connection, that it is closed for one, is heard before anything is written.
+        if link is not None:
+            self._hear(self._socket)
+
+    def _hear(self, sock: socket.socket) -> None:
+        """What a server said to an idle connection, that it is closed for one, before anything is written to it."""
         try:
             while space := self._exchange.space():
-                view = self._view[:space]
-                count = sock.recv_into(view)
-                self._exchange.filled(view[:count])
+                count = sock.recv_into(self._view[:space])
+                self._exchange.filled(self._view[:count])
                 if count == 0:
                     break
         except BlockingIOError:
@@ -296,16 +272,18 @@ class Response:
         except OSError:
             self._exchange.failed("reset")
 
-    async def _dial(
-        self, target: _core.Connect, host: str, port: int, proxy: _proxy.Proxy | None = None
-    ) -> socket.socket:
-        """A socket to an address that the policy allows, or to a proxy, whose own addresses it has no say in."""
+    async def _dial(self, target: _core.Connect, proxy: _proxy.Proxy | None) -> socket.socket | None:
+        """A socket to an address that the policy allows, or to a proxy, whose own addresses it has no say in. ``None``: the
+        exchange knows why there is none."""
+        host, port = (target.host, target.port) if proxy is None else (proxy.host, proxy.port)
+        if proxy is not None:
+            self._exchange.dial(None)
         failure, refused = "connect", None
         try:
             async with asyncio.timeout(self._session.timeout):
                 found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise NetworkError("the name does not resolve", failure="connect") from error
+        except OSError:
+            found = []
         for family, kind, protocol, _, address in found:
             try:
                 if proxy is None:
@@ -316,12 +294,11 @@ class Response:
             sock = socket.socket(family, kind, protocol)
             try:
                 sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 async with asyncio.timeout(self._session.timeout):
                     await self._loop.sock_connect(sock, address)
                     if proxy is not None:
                         await proxy.tunnel(sock, target.host, target.port)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.addresses[target.origin] = str(address[0])
                 return sock
             except OSError as error:
                 sock.close()
@@ -331,29 +308,18 @@ class Response:
                 raise
         if refused is not None:
             raise refused
-        raise NetworkError("no connection", failure=failure)
+        self._exchange.failed(failure)
+        return None
 
     async def _give(self, again: bool) -> None:
         """The next bytes of the application's body."""
-        content = self._content
-        if content is None or (again and not (isinstance(content, bytes) or callable(content))):
+        if self._content is None or (again and not rewinds(self._content)):
             return self._exchange.body_gone()
-        if isinstance(content, bytes):
-            self._left = content if again or self._body is None else self._left
-            self._body = self._body or _nothing()
-            taken = self._exchange.body(self._left, True)
-        else:
-            if again or self._body is None:
-                self._body, self._left = aiter(content() if callable(content) else content), b""
-            while not self._left:
-                try:
-                    self._left = await anext(self._body)
-                except StopAsyncIteration:
-                    self._exchange.body(b"", True)
-                    return None
-            taken = self._exchange.body(self._left, False)
+        if again or self._pieces is None:
+            self._pieces, self._left = pieces(self._content), b""
+        self._left = self._left or await anext(self._pieces, b"")
+        taken = self._exchange.body(self._left, not self._left)
         self._left = self._left[taken:]
-        return None
 
     def _put(self, link: _core.Link | None) -> None:
         lease, sock, self._lease, self._socket = self._lease, self._socket, None, None
@@ -371,7 +337,18 @@ class Response:
         self._put(None)
 
 
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
+def rewinds(content: Content) -> bool:
+    """Whether it can be sent once more."""
+    return isinstance(content, bytes) or callable(content)
 
+
+async def pieces(content: Content) -> AsyncIterator[bytes]:
+    """The content in pieces of 1 byte to 64 KiB: each is cut as it is sent."""
+    wholes = once(content) if isinstance(content, bytes) else content() if callable(content) else content
+    async for whole in wholes:
+        for start in range(0, len(whole), PIECE):
+            yield whole[start : start + PIECE]
+
+
+async def once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

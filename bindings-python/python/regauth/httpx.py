@@ -10,106 +10,67 @@
 ================  ================  =====================================================================================
 with Transport    follow_redirects  what is guaranteed
 ================  ================  =====================================================================================
-yes               ``False``         everything: each hop gets what the policy says, redirects are the library's. This is
-                                    the default, and the answer is that of the last hop.
-yes               ``True``          the same; httpx follows redirects, and each of them is asked for in the library.
+yes               either            everything: each hop gets what the policy says. The library follows redirects, and
+                                    the answer is that of the last hop; httpx is left none to follow.
 no                ``False``         passwords, tokens and header fields of host entries go where they may. The
                                     certificate of the client's own ``verify`` goes to every server that asks for one, and
                                     addresses are not checked.
-no                ``True``          the same, but for header fields of host entries, which httpx takes along; a challenge
-                                    of another origin is not honoured.
+no                ``True``          the same, but for what httpx takes along when it follows a redirect: header fields of
+                                    host entries, and the body of a token request, in which a refresh token may be. A
+                                    challenge of another origin is not honoured.
 ================  ================  =====================================================================================
 
-Python's TLS loads keys from files only: for keys that a signer holds there is :mod:`regauth.aio`.
+Python's TLS loads keys from files only, and cannot choose by the issuers that a server names: the first identity of a host is
+shown. With ``try_pairs`` the next one is, where the client tells of the server's alert (in TLS 1.3 it may see a reset in its
+place), and with ``try_pairs_on_status`` where the answer may be a refusal. For all else there is :mod:`regauth.aio`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-import threading
-import time
 from collections.abc import AsyncGenerator, Generator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from . import _core, _look_up, _tls
-from .errors import ConfigError, NetworkError
+from . import _core
+from ._drive import LookUp, fields, next_send, next_send_async
+from ._route import Contexts, Hop, Route
+from .errors import ConfigError
 
 __all__ = ["AsyncTransport", "RegistryAuth", "Transport"]
 
-HOP, FAILED = "regauth", "regauth.failed"
-
-
-@dataclass
-class Hop:
-    """What a request carries for the transport: whose step it is."""
-
-    flow: _core.Flow
-    out: _core.Send
+HOP, FAILED, LOCATION = "regauth", "regauth.failed", "regauth.location"
 
 
 class RegistryAuth(httpx.Auth):
     """Gets tokens through the client that it is given to, sync or async. ``look_up``: see :mod:`regauth.aio`."""
 
-    def __init__(self, agent: _core.Agent, *, look_up: _look_up.LookUp | None = None) -> None:
+    def __init__(self, agent: _core.Agent, *, look_up: LookUp | None = None) -> None:
         self.agent, self._own = agent, look_up
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        woken = threading.Event()
         with self.agent.request(request.method, str(request.url)) as flow:
-            while not isinstance(step := flow.poll(woken.set), _core.Done):
-                if isinstance(step, _core.Send):
-                    response = yield outgoing(request, flow, step)
-                    if wants_body(response, step):
-                        response.read()
-                    answer(flow, step, response)
-                elif isinstance(step, _core.Credentials):
-                    _look_up.answer(flow, step, self._own)
-                else:
-                    woken.wait(max(0.0, step.until / 1000 - time.time()))
-                    woken.clear()
+            while out := next_send(flow, self._own):
+                response = yield outgoing(request, flow, out)
+                if wants_body(response, out):
+                    response.read()
+                answer(flow, out, response)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        woken, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(woken.set)
-
         with self.agent.request(request.method, str(request.url)) as flow:
-            while not isinstance(step := flow.poll(wake), _core.Done):
-                if isinstance(step, _core.Send):
-                    response = yield outgoing(request, flow, step)
-                    if wants_body(response, step):
-                        await response.aread()
-                    answer(flow, step, response)
-                elif isinstance(step, _core.Credentials):
-                    await asyncio.to_thread(_look_up.answer, flow, step, self._own)
-                else:
-                    try:
-                        async with asyncio.timeout(max(0.0, step.until / 1000 - time.time())):
-                            await woken.wait()
-                    except TimeoutError:
-                        pass
-                    woken.clear()
+            while out := await next_send_async(flow, self._own):
+                response = yield outgoing(request, flow, out)
+                if wants_body(response, out):
+                    await response.aread()
+                answer(flow, out, response)
 
 
 def outgoing(request: httpx.Request, flow: _core.Flow, out: _core.Send) -> httpx.Request:
-    """The request of a step: the application's, or one of the library's own."""
-    extensions = {**request.extensions, HOP: Hop(flow, out)}
-    headers = httpx.Headers(out.headers)
-    if not out.hop.startswith("token"):
-        own = ("host", "authorization", "cookie")
-        body = () if out.app_body else ("content-length", "content-type", "transfer-encoding")
-        for name, value in request.headers.multi_items():
-            if name.lower() not in (*own, *body, *headers):
-                headers[name] = value
-        stream = request.stream if out.app_body else None
-        return httpx.Request(out.method, out.url, headers=headers, stream=stream, extensions=extensions)
-    headers["accept-encoding"] = "identity"
-    return httpx.Request(out.method, out.url, headers=headers, content=out.form, extensions=extensions)
+    """The request of a step: the application's, or one for a token."""
+    headers, extensions = fields(out, request.headers.multi_items()), {**request.extensions, HOP: Hop(flow, out)}
+    stream = request.stream if out.app_body else None
+    return httpx.Request(out.method, out.url, headers=headers, content=out.form, stream=stream, extensions=extensions)
 
 
 def wants_body(response: httpx.Response, out: _core.Send) -> bool:
@@ -120,6 +81,8 @@ def wants_body(response: httpx.Response, out: _core.Send) -> bool:
 def answer(flow: _core.Flow, out: _core.Send, response: httpx.Response) -> None:
     if FAILED in response.extensions:
         return  # The transport has told the flow.
+    if location := response.extensions.get(LOCATION):
+        response.headers["location"] = location
     body = b""
     if out.at_most is not None:
         body = response.content if wants_body(response, out) else b" " * (out.at_most + 1)
@@ -127,105 +90,87 @@ def answer(flow: _core.Flow, out: _core.Send, response: httpx.Response) -> None:
     flow.answer(response.status_code, response.headers.multi_items(), body, url=url)
 
 
-class _Route:
-    """What both transports share: which hop, which TLS, which addresses."""
+class _Routed:
+    """What both transports share. ``options`` are those of httpx's, but for ``verify`` and ``cert``."""
 
     def __init__(self, agent: _core.Agent, **options: Any) -> None:
         self.agent, self._options = agent, options
-        self._inner: dict[tuple[int, str], Any] = {}
-        self._lock = threading.Lock()
+        self._contexts = Contexts()
+        self._inner: dict[tuple[int, int | None, str], Any] = {}
 
-    def hop(self, request: httpx.Request) -> Hop:
-        """The step of a request; of one that httpx made out of a redirect, a new one."""
+    def route(self, request: httpx.Request) -> Route:
         hop = request.extensions.get(HOP)
         if not isinstance(hop, Hop):
             raise ConfigError("a request came to the transport without RegistryAuth", "Give the client auth=RegistryAuth(agent).")
-        if _core.origin(str(request.url)) == hop.out.origin:
-            return hop
-        for name, _ in hop.out.headers:
-            request.headers.pop(name, None)
-        flow = self.agent.referred(hop.flow.referrer(), "redirect", request.method, str(request.url))
-        out = flow.poll()
-        assert isinstance(out, _core.Send)
-        request.headers.update(out.headers)
-        hop = request.extensions[HOP] = Hop(flow, out)
-        return hop
+        return Route(self.agent, hop, repeatable=isinstance(request.stream, httpx.ByteStream))
 
-    def inner(self, hop: Hop, kind: type[Any]) -> tuple[Any, _core.Profile]:
-        """The transport for the newest profile in the place of the hop's, and its origin."""
-        found = self.agent.newest(hop.out.profile)
-        assert found is not None
-        key = (found[0], hop.out.origin)
-        with self._lock:
-            if key not in self._inner:
-                secure = hop.out.origin.startswith("https:")
-                verify: ssl.SSLContext | bool = _tls.context(found[1]) if secure else False
-                self._inner[key] = kind(verify=verify, **self._options)
-            return self._inner[key], found[1]
-
-    def requests(self, request: httpx.Request, hop: Hop) -> list[httpx.Request]:
-        """The request to each address that the policy allows, under the host's name."""
-        host, port = request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80)
-        return [
-            httpx.Request(
-                request.method,
-                request.url.copy_with(host=address),
-                headers=request.headers,
-                stream=request.stream,
-                extensions={**request.extensions, "sni_hostname": host},
-            )
-            for address in _tls.addresses(hop.flow, host, port)
-        ]
-
-    def failed(self, hop: Hop, error: Exception, profile: _core.Profile | None) -> httpx.Response:
-        if isinstance(error, NetworkError):
-            hop.flow.failed(error.failure or "connect")
-        else:
-            hop.flow.failed(*_tls.failure(error, profile))
-        return httpx.Response(502, extensions={FAILED: True})
+    def inner(self, route: Route, kind: type[Any]) -> Any:
+        """The transport of an origin and an identity: connections are pooled by both."""
+        key = (route.profile_id, route.pair, route.origin)
+        if key not in self._inner:
+            verify = self._contexts.of(route) if route.secure else False
+            # Where two threads make one, one of them is used.
+            self._inner.setdefault(key, kind(verify=verify, **self._options))
+        return self._inner[key]
 
 
-class Transport(_Route, httpx.BaseTransport):
+def addressed(request: httpx.Request, route: Route, address: str) -> httpx.Request:
+    """The request to an address that the policy allows, under the host's name."""
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": route.host},
+    )
+
+
+def ours(response: httpx.Response) -> httpx.Response:
+    """An answer without what httpx would follow: redirects are for the library."""
+    if location := response.headers.pop("location", None):
+        response.extensions[LOCATION] = location
+    return response
+
+
+class Transport(_Routed, httpx.BaseTransport):
     """Connects each hop with the identity that it may have. ``options`` are those of ``httpx.HTTPTransport``, but for
     ``verify`` and ``cert``."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        hop, profile = self.hop(request), None
-        try:
-            inner, profile = self.inner(hop, httpx.HTTPTransport)
-            each = self.requests(request, hop)
-            for one in each:
-                try:
-                    return inner.handle_request(one)  # type: ignore[no-any-return]
-                except (httpx.ConnectError, httpx.ConnectTimeout):
-                    if one is each[-1]:
-                        raise
-        except (httpx.TransportError, NetworkError) as error:
-            return self.failed(hop, error, profile)
-        raise AssertionError("a host has an address")
+        route = self.route(request)
+        while address := route.address:
+            try:
+                response = self.inner(route, httpx.HTTPTransport).handle_request(addressed(request, route, address))
+            except httpx.TransportError as error:
+                route.failed(error)
+            else:
+                if not route.refused(response.status_code):
+                    return ours(response)
+                response.close()
+        return httpx.Response(502, extensions={FAILED: True})
 
     def close(self) -> None:
         for inner in self._inner.values():
             inner.close()
 
 
-class AsyncTransport(_Route, httpx.AsyncBaseTransport):
+class AsyncTransport(_Routed, httpx.AsyncBaseTransport):
     """The same for ``httpx.AsyncClient``."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        hop, profile = self.hop(request), None
-        try:
-            inner, profile = self.inner(hop, httpx.AsyncHTTPTransport)
-            each = await asyncio.to_thread(self.requests, request, hop)
-            for one in each:
-                try:
-                    return await inner.handle_async_request(one)  # type: ignore[no-any-return]
-                except (httpx.ConnectError, httpx.ConnectTimeout):
-                    if one is each[-1]:
-                        raise
-        except (httpx.TransportError, NetworkError) as error:
-            return self.failed(hop, error, profile)
-        raise AssertionError("a host has an address")
+        route = await asyncio.to_thread(self.route, request)
+        while address := route.address:
+            try:
+                response = await self.inner(route, httpx.AsyncHTTPTransport).handle_async_request(
+                    addressed(request, route, address)
+                )
+            except httpx.TransportError as error:
+                route.failed(error)
+            else:
+                if not route.refused(response.status_code):
+                    return ours(response)
+                await response.aclose()
+        return httpx.Response(502, extensions={FAILED: True})
 
     async def aclose(self) -> None:
         for inner in self._inner.values():
