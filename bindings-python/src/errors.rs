@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use regauth::error::CertificateState;
-use regauth::tls::{IdentityError, TlsError};
+use regauth::tls::{IdentityError, Shown, TlsError};
 use regauth::{Error, ErrorKind, Failure, Fault};
 
 use crate::evidence::Evidence;
@@ -65,6 +65,9 @@ fn class(error: &Error) -> &'static str {
         ErrorKind::TokenRefused { certificates: Some(found), .. } => match found.state {
             CertificateState::NotAsked => "AuthRefused",
             CertificateState::Required | CertificateState::AskedLate => "CertificateRequired",
+            _ if found.evidence.as_ref().is_some_and(|evidence| !matches!(evidence.shown, Shown::Pair { .. })) => {
+                "CertificateRequired"
+            }
             _ => "CertificateRejected",
         },
         _ => match error.fault() {
@@ -89,9 +92,11 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
                 more.set_item("evidence", evidence.as_deref().cloned().map(Evidence))?;
             }
             ErrorKind::Address(_) => more.set_item("failure", Failure::AddressRefused.as_str())?,
-            ErrorKind::TokenRefused { status, code, .. } => {
+            ErrorKind::TokenRefused { status, code, certificates, .. } => {
                 more.set_item("status", *status)?;
                 more.set_item("code", *code)?;
+                let evidence = certificates.as_ref().and_then(|found| found.evidence.clone());
+                more.set_item("evidence", evidence.map(Evidence))?;
             }
             ErrorKind::Refused { status, .. } => more.set_item("status", *status)?,
             ErrorKind::TokenLater { status, retry_at } => {

@@ -129,7 +129,8 @@ def test_what_a_server_wants_is_said(world_b: World) -> None:
     assert error.line and error.line.startswith("[[pair]]"), error.line
     bare = world_b.config(token_pair=False).pair(world_b.registry, token=world_b.token)
     error = asyncio.run(fails(bare))
-    assert isinstance(error, regauth.CertificateRejected | regauth.CertificateRequired), repr(error)
+    assert isinstance(error, regauth.CertificateRequired) and error.status == 400, repr(error)
+    assert error.evidence and error.evidence.shown == "no-pair"
     assert error.hop == "token" and error.origin == world_b.token
     nobody = regauth.Config().credentials("https://127.0.0.1:1", user="a", password="b")
 

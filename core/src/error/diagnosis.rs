@@ -52,6 +52,8 @@ pub struct Diagnosis {
     pub what: String,
     /// One sentence: what to do about it.
     pub remedy: String,
+    /// What the connection showed: of a refusal over HTTP it says whether there was a certificate to refuse.
+    pub evidence: Option<Evidence>,
 }
 
 pub(crate) const WHOLE_HOST: &str =
@@ -78,7 +80,8 @@ impl Diagnosis {
             Failure::CertificateRejected => CertificateState::Rejected { alert: alert.unwrap_or(40) },
             _ => return None,
         };
-        Some(Self { state, what: network::what(failure, evidence), remedy: network::remedy(failure, evidence) })
+        let (what, remedy) = (network::what(failure, evidence), network::remedy(failure, evidence));
+        Some(Self { state, what, remedy, evidence: evidence.cloned() })
     }
 
     /// Of an answer. `content_type` and `body` are the answer's, of the body as much as there is of its first 4 KiB;
@@ -100,12 +103,13 @@ impl Diagnosis {
         let over_http = |what: String, remedy: &str| {
             let remedy = evidence.flaw.map_or(remedy, |flaw| flaw.remedy());
             let what = network::with_certificates(what, evidence);
-            Some(Self { state: CertificateState::RejectedOverHttp { status }, what, remedy: remedy.into() })
+            let state = CertificateState::RejectedOverHttp { status };
+            Some(Self { state, what, remedy: remedy.into(), evidence: Some(evidence.clone()) })
         };
         let missing = |what: String| over_http(what, network::missing(evidence));
         match status {
-            403 if says("Cannot perform Post-Handshake Authentication") => late(status),
-            400.. if evidence.late => late(status),
+            403 if says("Cannot perform Post-Handshake Authentication") => late(status, evidence),
+            400.. if evidence.late => late(status, evidence),
             // nginx answers 400 with these words, and 495 and 496 where its configuration asks for them.
             496 => missing(format!("the server requires a client certificate and says so with {status}")),
             400 if says("No required SSL certificate was sent") => {
@@ -145,6 +149,7 @@ impl Diagnosis {
             state: CertificateState::NotAsked,
             what: format!("{label} is configured and the server did not ask for a certificate"),
             remedy: remedy.into(),
+            evidence: Some(evidence.clone()),
         })
     }
 }
@@ -153,7 +158,7 @@ fn refused(status: u16) -> String {
     format!("the server refused the client certificate and says so with {status}")
 }
 
-fn late(status: u16) -> Option<Diagnosis> {
+fn late(status: u16, evidence: &Evidence) -> Option<Diagnosis> {
     Some(Diagnosis {
         state: CertificateState::AskedLate,
         what: format!(
@@ -161,5 +166,6 @@ fn late(status: u16) -> Option<Diagnosis> {
              TLS 1.3 post-handshake authentication), which cannot be done"
         ),
         remedy: WHOLE_HOST.into(),
+        evidence: Some(evidence.clone()),
     })
 }

@@ -137,7 +137,8 @@ fn registry() -> Vec<Row> {
 }
 
 fn certificates(state: CertificateState) -> Option<Box<Diagnosis>> {
-    Some(Box::new(Diagnosis { state, what: "me.crt was not shown".into(), remedy: "Show it.".into() }))
+    let (what, remedy) = ("me.crt was not shown".into(), "Show it.".into());
+    Some(Box::new(Diagnosis { state, what, remedy, evidence: None }))
 }
 
 fn token_service() -> Vec<Row> {
@@ -424,4 +425,9 @@ fn a_broken_connection_says_what_is_known_of_certificates() {
         certificates: certificates(CertificateState::AskedLate),
     };
     assert_eq!(Error::new(refused).diagnosis().map(|found| found.state), Some(CertificateState::AskedLate));
+    // Whether there was a certificate to refuse is in the evidence that comes with it.
+    let asked = Evidence { shown: Shown::NoPair, ..Evidence::default() };
+    let page = b"<center>No required SSL certificate was sent</center>";
+    let found = Diagnosis::of_answer(400, Some(b"text/html"), page, None, Some(&asked));
+    assert_eq!(found.and_then(|found| found.evidence), Some(asked));
 }

@@ -206,7 +206,9 @@ impl ServerFlaw {
             Self::Untrusted => Failure::ServerCertificate.remedy(),
             Self::Expired { .. } => "Renew the server's certificate, and check this machine's clock.",
             Self::NotYetValid => "Check this machine's clock, and the server's certificate.",
-            Self::WrongName { .. } => "Use a name that the certificate holds, or make one with this name.",
+            Self::WrongName { .. } => {
+                "Use a name that the certificate holds, or give the server a certificate with this name."
+            }
             Self::Purpose => "Use a certificate for the server whose extended key usage allows servers.",
             Self::Broken(_) => "Replace the server's certificate.",
         }

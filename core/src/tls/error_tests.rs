@@ -97,7 +97,7 @@ fn local() -> Vec<Row> {
 
 fn server_certificate() -> Vec<Row> {
     let expired = "Renew the server's certificate, and check this machine's clock.";
-    let name = "Use a name that the certificate holds, or make one with this name.";
+    let name = "Use a name that the certificate holds, or give the server a certificate with this name.";
     [
         (
             ServerFlaw::Untrusted,
