@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -27,6 +26,5 @@ def test_the_script_pulls_a_manifest(world_a: World, readme: str) -> None:
         script = script.replace(f'"{old}', f'"{new}')
     # This machine may be busy, and httpx waits 5 s.
     script = script.replace("Transport(agent))", "Transport(agent), timeout=60)")
-    python = os.environ.get("REGAUTH_PYTHON", sys.executable)  # Of another environment: see package.sh.
-    run = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0 and "'schemaVersion': 2" in run.stdout, run.stdout + run.stderr

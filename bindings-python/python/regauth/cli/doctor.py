@@ -48,7 +48,8 @@ async def run(given: argparse.Namespace) -> int:
                 walk.failure = failure
             except RegauthError as error:
                 walk.failure = Failure.of(error)
-                if isinstance(error, CertificateRequired) and error.hop in ("token", "redirect"):
+                bare = error.evidence is None or error.evidence.shown == "no-pair"
+                if isinstance(error, CertificateRequired) and bare and error.hop in ("token", "redirect"):
                     kind = "token" if error.hop == "token" else "storage"
                     walk.failure.line = f'[[pair]] registry = "{base}", {kind} = "{error.origin}", identity = true'
         walks.append(walk)
@@ -155,8 +156,9 @@ def as_text(image: Reference, walks: list[Walk]) -> str:
         else:
             lines.append("  good: manifest, config and layer came through every hop")
     if pairs := missing(walks):
-        lines += ["", "missing in regauth.toml, if these hosts are meant (identity = true lends the certificate too):"]
-        lines += [f"  {line}" for line in pairs]
+        lines += ["", "missing, if these hosts are meant (with identity = true they get the registry's certificate too). Write these"]
+        lines += ["lines to a file regauth.toml, and name it with --regauth FILE:"]
+        lines += pairs  # At the margin, so that they can be pasted.
     return "\n".join(lines)
 
 

@@ -102,6 +102,9 @@ def agent(given: argparse.Namespace, image: Reference) -> tuple[Agent, str]:
 
 def config(given: argparse.Namespace, origin: str) -> Config:
     made = config_of_sources(given).ca(*given.ca)
+    for one in made.diagnostics:
+        if one.severity == "error":
+            print(f"regauth: {one}", file=sys.stderr)
     if len(given.cert) != len(given.key):
         what = f"{len(given.cert)} times --cert and {len(given.key)} times --key: one is given without the other"
         raise wrong(what, "Give both, in the same order.")
