@@ -6,7 +6,7 @@ IMAGE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-wasm test-go test-envoy interop interop-envoy python-package
+.PHONY: help demo test test-python test-wasm test-go test-envoy interop interop-envoy python-package bench-python
 .PHONY: lint lint-wasm vectors fuzz bench bench-envoy miri coverage
 
 help: ## this list
@@ -29,8 +29,11 @@ test: tests/servers/.there ## all tests, real servers included
 test-python: tests/servers/.there ## the Python module: pytest against real servers, types, doctests; PYTHON=python3.12 for another
 	@sh bindings-python/test.sh
 
-python-package: ## pip install the Python module from the tree and from the sdist into fresh environments
+python-package: tests/servers/.there ## pip install the Python module from tree and sdist into fresh environments; README, doctor
 	@sh bindings-python/package.sh
+
+bench-python: tests/servers/.there ## what the Python module costs beside httpx and aiohttp; requests and connections of a pull
+	@sh bindings-python/bench.sh
 
 test-wasm: tests/servers/.there ## the core on WebAssembly, and the npm package with everything that it is installed in
 	sh bindings-wasm/core.sh

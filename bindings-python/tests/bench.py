@@ -1,6 +1,6 @@
-"""Figures, beside the peers in the same run: ``python tests/bench.py``. Each is the best of several; no test.
+"""Figures, beside the peers in the same run, by ``make bench-python``; no test. Times are the best of several.
 
-It needs the world program of ``conftest.py``, and httpx and aiohttp.
+What each adapter needs for the pull of an image, manifest, config and three layers, is counted by nginx.
 """
 
 from __future__ import annotations
@@ -9,18 +9,28 @@ import asyncio
 import hashlib
 import os
 import ssl
+import subprocess
 import sys
+import tempfile
 import time
 import timeit
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import aiohttp
 import httpx
+import pulls
+import requests
+import test_aio
+import test_cli
+import test_httpx
+import test_requests
 from conftest import World, program, start
 
 import regauth
 import regauth.aio
 import regauth.httpx
+import regauth.requests
 
 SIZE = 64 << 20
 ROUNDS = 5
@@ -109,23 +119,70 @@ async def downloads(world: World, agent: regauth.Agent) -> dict[str, tuple[float
     return found
 
 
-def main() -> None:
-    where = program()
-    if where is None:
-        sys.exit("bench: run tests/servers/install.sh first")
-    world = start(where, "A")
+async def by_aio(world: World) -> None:
+    async with regauth.aio.Session(regauth.Agent(world.config())) as session:
+        await test_aio.pull(session, world)
+
+
+def by_httpx(world: World) -> None:
+    agent = regauth.Agent(world.config())
+    auth, transport = regauth.httpx.RegistryAuth(agent), regauth.httpx.Transport(agent)
+    with httpx.Client(auth=auth, transport=transport, timeout=60) as client:
+        test_httpx.pull(client, world)
+
+
+def by_requests(world: World) -> None:
+    with regauth.requests.use(requests.Session(), regauth.Agent(world.config())) as session:
+        test_requests.pull(session, world)
+
+
+def by_command(world: World) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        line = [sys.executable, "-m", "regauth", "pull", world.image, "-o", f"{directory}/out", *test_cli.arguments(world)]
+        subprocess.run(line, input=world.password, text=True, stdout=subprocess.DEVNULL, check=True)
+
+
+PULLS: dict[str, Callable[[World], None]] = {
+    "regauth.aio, 3 blobs at a time": lambda world: asyncio.run(by_aio(world)),
+    "regauth.httpx, one at a time": by_httpx,
+    "regauth.requests, one at a time": by_requests,
+    "regauth pull, 3 at a time": by_command,
+}
+
+
+def timings(world: World) -> None:
+    agent = regauth.Agent(world.config())
+    found = asyncio.run(downloads(world, agent))
+    print(f"warm authorise: {warm_authorize(agent, world.url('manifests/one')):.0f} ns")
+    for name, (rate, cost) in found.items():
+        print(f"{name}: {rate:.0f} MB/s, {cost:.2f} s of CPU for 1 GB, {SIZE >> 20} MiB blob")
+    ours = found["regauth.aio"][0]
+    print(f"regauth.aio : httpx = {ours / found['httpx'][0]:.2f}, : aiohttp = {ours / found['aiohttp'][0]:.2f}")
+
+
+def in_world(where: Path, scenario: str, do: Callable[[World], None]) -> None:
+    world = start(where, scenario)
     try:
-        agent = regauth.Agent(world.config())
-        found = asyncio.run(downloads(world, agent))
-        print(f"warm authorise: {warm_authorize(agent, world.url('manifests/one')):.0f} ns")
-        for name, (rate, cost) in found.items():
-            print(f"{name}: {rate:.0f} MB/s, {cost:.2f} s of CPU for 1 GB, {SIZE >> 20} MiB blob")
-        ratio = found["regauth.aio"][0] / found["httpx"][0]
-        print(f"regauth.aio : httpx = {ratio:.2f}, : aiohttp = {found['regauth.aio'][0] / found['aiohttp'][0]:.2f}")
+        do(world)
     finally:
         assert world.process.stdin
         world.process.stdin.close()
         world.process.wait(timeout=30)
+
+
+def main() -> None:
+    where = program()
+    if where is None:
+        sys.exit("bench: run tests/servers/install.sh first")
+    in_world(where, "A", timings)
+    for name, pull in PULLS.items():
+        for scenario in "ABC":
+
+            def counted(world: World) -> None:
+                pull(world)
+                print(f"{name}: {pulls.check(world)}")
+
+            in_world(where, scenario, counted)
 
 
 if __name__ == "__main__":
