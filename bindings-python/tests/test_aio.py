@@ -181,6 +181,26 @@ def test_every_hop_goes_through_the_proxy(world_b: World, monkeypatch: pytest.Mo
     assert "pw" not in str(error)
 
 
+def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+            port = proxy.sockets[0].getsockname()[1]
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:pw@127.0.0.1:{port}")
+            async with regauth.aio.Session(regauth.Agent(regauth.Config())) as session:
+                with pytest.raises(regauth.NetworkError, match=f"the proxy 127.0.0.1:{port} answered 407") as caught:
+                    await session.get("https://reg.example/v2/")
+                assert caught.value.fault == "network" and "HTTPS_PROXY" in caught.value.remedy
+
+    for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    asyncio.run(main())
+
+
 def test_signer_keys_are_asked_and_never_loaded(world_a: World) -> None:
     """The key is openssl's: what is signed goes through a process."""
     import subprocess

@@ -4,7 +4,12 @@ A pull or push is several hops: the registry's API, its token endpoint, a redire
 mirror. This library decides, in one place, what each of them may be shown.
 
 With an HTTP client of yours: :mod:`regauth.httpx`, :mod:`regauth.requests`. Without one: :mod:`regauth.aio`, over asyncio,
-with TLS of this library's own. By hand, with any client, layer a:
+with TLS of this library's own. What files say, and what you say by name, is a :class:`Config`. In front of a registry:
+:mod:`regauth.guard`. From a shell: ``regauth --help``.
+
+By hand there are :class:`Flow` (HTTP messages, for any client), :class:`TlsClient` (TLS: bytes in, bytes out) and
+:class:`Exchange` (a flow, TLS and HTTP/1.1, for sockets of yours). None of them opens a socket, reads a file or waits: each
+says what to do next, and is told what came of it.
 
 >>> import regauth
 >>> agent = regauth.Agent(regauth.Config().credentials("https://reg.example", user="robot", password="s3cret"))

@@ -39,11 +39,15 @@ class Proxy:
             byte = await loop.sock_recv(sock, 1)
             answer += byte
             if not byte or len(answer) > MAX_HEAD:
-                raise NetworkError(f"the proxy {self} gave no whole answer", failure="connect")
+                raise self._failed("gave no whole answer")
         status = answer.split(b" ", 2)[1:2]
         if not status or not status[0].startswith(b"2"):
             word = (status or [b"something that is no HTTP"])[0].decode("latin-1")
-            raise NetworkError(f"the proxy {self} answered {word}", failure="connect")
+            raise self._failed(f"answered {word}")
+
+    def _failed(self, what: str) -> NetworkError:
+        remedy = "Check HTTPS_PROXY, its user and password, and whether NO_PROXY should name this host."
+        return NetworkError(f"the proxy {self} {what}", remedy, fault="network", failure="connect")
 
 
 def of(host: str, https: bool) -> Proxy | None:

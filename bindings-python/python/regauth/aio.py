@@ -254,7 +254,8 @@ class Response:
             self._socket = await self._dial(target, proxy)
             if self._socket is None:
                 return self._put(None)
-        self.addresses[target.origin] = str(self._socket.getpeername()[0])
+        with contextlib.suppress(OSError):  # A connection that was idle may be gone, as is found out below.
+            self.addresses[target.origin] = str(self._socket.getpeername()[0])
         self._exchange.connected(link)
         if link is not None:
             self._hear(self._socket)
