@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +146,37 @@ def running(program: Path, scenario: str) -> Iterator[World]:
 @pytest.fixture(params=["A", "B", "C", "paired"])
 def world(request: pytest.FixtureRequest, world_program: Path) -> Iterator[World]:
     yield from running(world_program, request.param)
+
+
+@pytest.fixture
+def redirecting() -> Iterator[str]:
+    """The origin of a server that answers everything with 302 to itself: Caddy."""
+    caddy = shutil.which("caddy") or ""
+    if not caddy:
+        why = "missing: caddy: run tests/servers/install.sh"
+        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    origin = f"http://127.0.0.1:{port}"
+    line = [caddy, "respond", "--listen", f"127.0.0.1:{port}", "--status", "302", "--header", f"Location: {origin}/elsewhere"]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        listening(process, port)
+        yield origin
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def listening(process: subprocess.Popen[Any], port: int) -> None:
+    """Waits until a server does."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.01)
 
 
 @pytest.fixture

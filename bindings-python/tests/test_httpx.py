@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 
@@ -68,6 +69,21 @@ def test_thirty_two_threads_ask_for_one_token(world_a: World) -> None:
     assert sum(record["token"] for record in world_a.records()) == 1
 
 
+def test_upload_of_bytes_and_of_a_stream(world_a: World) -> None:
+    content = bytes(range(256)) * 4096
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    agent = regauth.Agent(world_a.config())
+    auth, transport = regauth.httpx.RegistryAuth(agent), regauth.httpx.Transport(agent)
+    with httpx.Client(auth=auth, transport=transport, timeout=60) as client:
+        for body in (content, (content[start : start + 100_000] for start in range(0, len(content), 100_000))):
+            begun = client.post(world_a.url("blobs/uploads/"))
+            assert begun.status_code == 202
+            url = httpx.URL(begun.headers["location"]).copy_merge_params({"digest": digest})
+            put = client.put(url, content=body, headers={"Content-Type": "application/octet-stream"})
+            assert put.status_code == 201, put.text
+            assert client.get(world_a.url(f"blobs/{digest}")).content == content
+
+
 def test_what_went_wrong_is_said(world_b: World) -> None:
     def fails(config: regauth.Config) -> regauth.RegauthError:
         agent = regauth.Agent(config)
@@ -85,6 +101,18 @@ def test_what_went_wrong_is_said(world_b: World) -> None:
     signer = regauth.Identity.with_signer(world_b.pair().cert.read_bytes(), lambda s, m: b"", schemes=[0x403], label="hsm")
     held = fails(regauth.Config().ca(world_b.ca).host(world_b.registry, identities=[signer]))
     assert isinstance(held, regauth.ConfigError) and "regauth.aio" in held.remedy
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_redirects_are_the_librarys(redirecting: str, follow: bool) -> None:
+    """It follows ten of a GET; one of a POST is the application's answer, which httpx does not follow either."""
+    agent = regauth.Agent(regauth.Config())
+    auth, transport = regauth.httpx.RegistryAuth(agent), regauth.httpx.Transport(agent)
+    with httpx.Client(auth=auth, transport=transport, follow_redirects=follow, timeout=60) as client:
+        with pytest.raises(regauth.PolicyDenied, match="redirect"):
+            client.get(f"{redirecting}/v2/")
+        answer = client.post(f"{redirecting}/v2/demo/app/blobs/uploads/")
+        assert answer.status_code == 302 and answer.headers["location"] == f"{redirecting}/elsewhere"
 
 
 def test_a_request_without_auth_is_an_error() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pulls
@@ -53,6 +55,19 @@ def test_a_body_is_sent_again_after_the_challenge(world_a: World) -> None:
         assert begun.status_code == 202
 
 
+def test_upload_of_bytes_and_of_a_file(world_a: World) -> None:
+    content = bytes(range(256)) * 4096
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    with regauth.requests.use(requests.Session(), regauth.Agent(world_a.config())) as session:
+        for body in (content, io.BytesIO(content)):
+            begun = session.post(world_a.url("blobs/uploads/"))
+            assert begun.status_code == 202
+            headers = {"Content-Type": "application/octet-stream"}
+            put = session.put(begun.headers["location"], params={"digest": digest}, data=body, headers=headers)
+            assert put.status_code == 201, put.text
+            assert session.get(world_a.url(f"blobs/{digest}")).content == content
+
+
 def test_what_went_wrong_is_said(world_b: World) -> None:
     def fails(config: regauth.Config) -> regauth.RegauthError:
         with regauth.requests.use(requests.Session(), regauth.Agent(config)) as session:
@@ -71,6 +86,18 @@ def test_what_went_wrong_is_said(world_b: World) -> None:
         with pytest.raises(regauth.NetworkError) as caught:
             session.get("https://127.0.0.1:1/v2/a/manifests/b")
         assert caught.value.failure == "connect"
+
+
+def test_redirects_are_the_librarys(redirecting: str) -> None:
+    """It follows ten of a GET; one of a POST is the application's to judge, and not for requests to follow."""
+    with regauth.requests.use(requests.Session(), regauth.Agent(regauth.Config())) as session:
+        with pytest.raises(regauth.PolicyDenied, match="redirect"):
+            session.get(f"{redirecting}/v2/")
+        url = f"{redirecting}/v2/demo/app/blobs/uploads/"
+        with pytest.raises(regauth.ConfigError, match="allow_redirects=False"):
+            session.post(url)
+        answer = session.post(url, allow_redirects=False)
+        assert answer.status_code == 302 and answer.headers["location"] == f"{redirecting}/elsewhere"
 
 
 def test_a_request_without_auth_is_an_error() -> None:

@@ -7,7 +7,6 @@ import asyncio
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import httpx
 import pulls
 import pytest
 import requests
-from conftest import ROOT, World
+from conftest import ROOT, World, listening
 
 import regauth
 import regauth.httpx
@@ -78,15 +77,7 @@ def go(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     line: list[str | Path] = [program, "-addr", address, "-cert", good / "server.pem", "-key", good / "server.key", "-ca", good / "ca.pem"]
     process = subprocess.Popen([*line, "-version", "1.2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 30
-        host, port = address.split(":")
-        while True:
-            try:
-                socket.create_connection((host, int(port))).close()
-                break
-            except ConnectionRefusedError:
-                assert process.poll() is None and time.monotonic() < until
-                time.sleep(0.01)
+        listening(process, int(address.split(":")[1]))
         yield f"https://{address}", tmp_path
     finally:
         process.terminate()

@@ -68,8 +68,9 @@ class RegistryAuth(httpx.Auth):
 
 def outgoing(request: httpx.Request, flow: _core.Flow, out: _core.Send) -> httpx.Request:
     """The request of a step: the application's, or one for a token."""
-    headers, extensions = fields(out, request.headers.multi_items()), {**request.extensions, HOP: Hop(flow, out)}
-    stream = request.stream if out.app_body else None
+    # httpx adds no Host to a request with a stream.
+    headers = [("Host", httpx.URL(out.url).netloc.decode("ascii")), *fields(out, request.headers.multi_items())]
+    stream, extensions = request.stream if out.app_body else None, {**request.extensions, HOP: Hop(flow, out)}
     return httpx.Request(out.method, out.url, headers=headers, content=out.form, stream=stream, extensions=extensions)
 
 
