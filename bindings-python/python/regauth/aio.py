@@ -227,24 +227,27 @@ class Response:
         self._reads += 1
         if self._reads % FAIR == 0:
             await asyncio.sleep(0)
-        async with self._in_time():
-            self._exchange.filled(view[: await self._loop.sock_recv_into(self._socket, view)])
+        try:
+            try:
+                count = self._socket.recv_into(view)  # Mostly there is something, and no timer is made.
+            except BlockingIOError:
+                async with asyncio.timeout(self._session.timeout):
+                    count = await self._loop.sock_recv_into(self._socket, view)
+        except OSError as error:
+            return self._lost(error)
+        self._exchange.filled(view[:count])
 
     async def _write(self, data: bytes) -> None:
         assert self._socket
-        async with self._in_time():
-            await self._loop.sock_sendall(self._socket, data)
-            self._exchange.wrote(len(data))
-
-    @contextlib.asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._session.timeout):
-                yield
-        except TimeoutError:
-            self._exchange.failed("timeout")
-        except OSError:
-            self._exchange.failed("reset")
+                await self._loop.sock_sendall(self._socket, data)
+        except OSError as error:
+            return self._lost(error)
+        self._exchange.wrote(len(data))
+
+    def _lost(self, error: OSError) -> None:
+        self._exchange.failed("timeout" if isinstance(error, TimeoutError) else "reset")
 
     async def _connect(self, target: _core.Connect) -> None:
         proxy = _proxy.of(target.host, target.https) if self._session._trust_env else None
@@ -270,8 +273,8 @@ class Response:
                     break
         except BlockingIOError:
             pass
-        except OSError:
-            self._exchange.failed("reset")
+        except OSError as error:
+            self._lost(error)
 
     async def _dial(self, target: _core.Connect, proxy: _proxy.Proxy | None) -> socket.socket | None:
         """A socket to an address that the policy allows, or to a proxy, whose own addresses it has no say in. ``None``: the
