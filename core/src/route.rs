@@ -42,8 +42,8 @@ impl<'a> Route<'a> {
         if inner == "_catalog" {
             return Some(Self::Catalog);
         }
-        let (before, last) = split_last(inner)?;
-        let (front, keyword) = split_last(before).unwrap_or(("", before));
+        let (before, last) = split_last(inner, b'/')?;
+        let (front, keyword) = split_last(before, b'/').unwrap_or(("", before));
         let (name, end) = match (keyword, last) {
             ("blobs", "uploads") => (front, End::Uploads),
             ("uploads", "") => (front.strip_suffix("/blobs")?, End::Uploads),
@@ -78,9 +78,9 @@ impl<'a> Route<'a> {
     }
 }
 
-/// What stands before and after the last slash.
-fn split_last(path: &str) -> Option<(&str, &str)> {
-    let (before, after) = path.split_at_checked(memchr::memrchr(b'/', path.as_bytes())?)?;
+/// What stands before and after the last of this ASCII character: a long name is searched many bytes at a step.
+pub(crate) fn split_last(text: &str, at: u8) -> Option<(&str, &str)> {
+    let (before, after) = text.split_at_checked(memchr::memrchr(at, text.as_bytes())?)?;
     Some((before, after.get(1..)?))
 }
 

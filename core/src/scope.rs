@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::route::{End, Route, percent_decode};
+use crate::route::{End, Route, percent_decode, split_last};
 
 /// One scope, exactly as it goes into a token request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +40,7 @@ impl Scope {
 
     /// Resource (type, class and name) and actions, if it parses.
     pub fn parts(&self) -> Option<(&str, &str)> {
-        let (resource, actions) = self.0.rsplit_once(':')?;
+        let (resource, actions) = split_last(&self.0, b':')?;
         let (kind, name) = resource.split_once(':')?;
         let base = match kind.split_once('(') {
             Some((base, class)) => class.strip_suffix(')').filter(|class| is_word(class)).map(|_| base)?,

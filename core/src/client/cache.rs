@@ -176,14 +176,11 @@ impl Table {
         self.slots.entry(Arc::clone(name)).or_default()
     }
 
-    /// Puts a token in its place, takes the one it replaces out, and ends the duty of the flow that fetched it. All who
-    /// wait for it have to be woken, whoever has the duty by now.
+    /// Puts a token in its place, takes the one it replaces out, and ends the duty of the flow that fetched it. Those who
+    /// have to be woken are returned.
     pub(crate) fn store(&mut self, now: Time, token: &Arc<Token>, flow: u64) -> Vec<Waker> {
         self.prune_if_grown(now);
-        let slot = self.slot(&token.name());
-        let old = slot.store(token);
-        let mut woken = slot.waiters();
-        woken.extend(slot.leave(flow));
+        let (old, woken) = self.slots.entry(token.name()).or_default().store(token, flow);
         for scope in token.asked.iter() {
             let (resource, actions) = scope.parts().unwrap_or((scope.as_str(), ""));
             let (shelves, name) = match repository(resource) {

@@ -86,12 +86,13 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// The bytes of a string, if it is one of visible ASCII and spaces without an escape.
+    /// The bytes of a string, if it is one of ASCII without controls and escapes.
     fn plain(&mut self) -> Option<&'a [u8]> {
         let inner = self.0.strip_prefix(b"\"")?;
         let (string, rest) = inner.split_at_checked(memchr::memchr2(b'"', b'\\', inner)?)?;
-        // All bytes are looked at, whatever they are: then several are looked at in one step.
-        if string.iter().fold(0, |bad, byte| bad | byte & 0x80 | u8::from(*byte < 0x20)) != 0 {
+        // All bytes are looked at, whatever they are: then many are looked at in one step. Beyond ASCII they are
+        // negative.
+        if string.iter().fold(false, |bad, byte| bad | (byte.cast_signed() < 0x20)) {
             return None;
         }
         self.0 = rest.strip_prefix(b"\"")?;

@@ -66,16 +66,19 @@ impl Gate {
 
     /// Gives up the duty, or the waiting; those who have to be woken are returned.
     pub(crate) fn leave(&mut self, flow: u64) -> Vec<Waker> {
-        self.waiters.remove(&flow);
-        if !self.is_held_by(flow) {
-            return Vec::new();
+        if self.is_held_by(flow) {
+            self.holder = None;
+            return self.all();
         }
-        self.holder = None;
-        self.all()
+        self.waiters.remove(&flow);
+        Vec::new()
     }
 
     /// All who wait.
     fn all(&mut self) -> Vec<Waker> {
+        if self.waiters.is_empty() {
+            return Vec::new();
+        }
         std::mem::take(&mut self.waiters).into_values().collect()
     }
 }
@@ -160,12 +163,16 @@ impl Slot {
         }
     }
 
-    /// Puts a token in its place, and gives back the one that it replaces.
-    pub(crate) fn store(&mut self, token: &Arc<Token>) -> Option<Arc<Token>> {
+    /// Puts a token in its place, and ends the duty of the flow that fetched it. Gives back the token that it replaces,
+    /// and all who wait, to be woken: there is a token, whoever has the duty by now.
+    pub(crate) fn store(&mut self, token: &Arc<Token>, flow: u64) -> (Option<Arc<Token>>, Vec<Waker>) {
+        let mut woken = Vec::new();
         if let Some(work) = &mut self.work {
             (work.refused, work.lost, work.lost_error, work.not_before) = (None, 0, None, Time(0));
+            woken = work.gate.all();
         }
-        self.token.replace(Arc::clone(token))
+        self.leave(flow);
+        (self.token.replace(Arc::clone(token)), woken)
     }
 
     /// When its token should be renewed, unless somebody does.
@@ -204,11 +211,6 @@ impl Slot {
         let woken = self.work.as_mut().map(|work| work.gate.leave(flow)).unwrap_or_default();
         self.work.take_if(|work| work.gate.is_idle() && work.refused.is_none() && work.lost == 0);
         woken
-    }
-
-    /// All who wait, to be woken: there is a token, whoever has the duty by now.
-    pub(crate) fn waiters(&mut self) -> Vec<Waker> {
-        self.work.as_mut().map(|work| work.gate.all()).unwrap_or_default()
     }
 
     /// The token service refused: everybody's answer for a while.

@@ -188,8 +188,8 @@ fn grant(body: &[u8]) -> Result<Lent<'_>, &'static str> {
     let answer = Members::read(body).ok_or("it is not one JSON object, or names a member twice")?;
     let token =
         full(answer.access_token).or_else(|| full(answer.token)).ok_or("neither token nor access_token is there")?;
-    // All bytes are looked at, whatever they are: then several are looked at in one step.
-    if token.iter().fold(0, |bad, byte| bad | u8::from(!byte.is_ascii_graphic())) != 0 {
+    // All bytes are looked at, whatever they are: then many are looked at in one step.
+    if token.iter().fold(false, |bad, byte| bad | !byte.is_ascii_graphic()) {
         return Err("the token holds characters that cannot be sent");
     }
     Ok(Lent { token, life: answer.expires_in.map_or(DEFAULT_LIFE, life), refresh: full(answer.refresh_token) })
