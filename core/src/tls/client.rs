@@ -36,8 +36,8 @@ use crate::time::Time;
 
 /// Room for the largest record there may be: 16 KiB, 2 KiB of expansion and the header, RFC 5246 section 6.2.3.
 const RECORD: usize = 16_384 + 2048 + 5;
-/// The input buffer: a few records, so that reading costs few calls.
-const INPUT: usize = 64 * 1024;
+/// The input buffer: four full records, so that reading costs few calls, and mostly ends where a record does.
+const INPUT: usize = 4 * (FRAGMENT + OVERHEAD);
 /// The most ciphertext that may wait. A handshake message has at most 64 KiB, in records that may be small.
 const MAX_INPUT: usize = 256 * 1024;
 /// The most ciphertext that waits to be written before `send` takes no more.
@@ -94,10 +94,9 @@ pub struct TlsClient {
 }
 
 /// What a call of rustls is made for.
-#[derive(Clone, Copy)]
 enum Want<'a> {
-    /// Stop at the first record of plain text.
-    Record,
+    /// Stop at the first plain text that is not taken.
+    Record(&'a mut dyn FnMut(&[u8]) -> usize),
     /// Go on to where bytes can be sent.
     Send(&'a [u8]),
     Close,
@@ -159,12 +158,20 @@ impl TlsClient {
 
     /// What to do next.
     pub fn poll(&mut self, now: Time) -> Tls<'_> {
+        self.poll_with(now, |_| 0)
+    }
+
+    /// The same for a host that uses plain text up on the spot: `take` is shown that of each record before it would be
+    /// copied to be lent, and says how much of it, from the front, it used. The rest is lent as [`Tls::Plain`], and so is
+    /// what came in during `send`.
+    pub fn poll_with(&mut self, now: Time, mut take: impl FnMut(&[u8]) -> usize) -> Tls<'_> {
         self.clock.set(now);
         if self.plain.is_empty() && !self.closed {
-            self.pump(Want::Record);
-            if self.plain.is_empty() && self.ended && !self.peer_closed {
+            self.pump(Want::Record(&mut take));
+            let stuck = self.plain.is_empty() && self.error.is_none();
+            if stuck && self.ended && !self.peer_closed {
                 self.cut_off();
-            } else if self.plain.is_empty() && self.is_full() && self.error.is_none() {
+            } else if stuck && self.is_full() {
                 // Nothing of it could be used, so no more would help.
                 self.error = Some(TlsError::Protocol("a handshake message in too many records".into()));
             }
@@ -302,14 +309,13 @@ impl TlsClient {
     }
 
     /// Lets rustls see the input, all of it in every call, until it wants more or `want` is met; true if it is met.
-    fn pump(&mut self, want: Want<'_>) -> bool {
-        if self.error.is_some() || (matches!(want, Want::Record) && !self.pending) {
+    fn pump(&mut self, mut want: Want<'_>) -> bool {
+        if self.error.is_some() || (matches!(want, Want::Record(_)) && !self.pending) {
             return false;
         }
         loop {
             // Nothing that came before the server's hello was understood.
             let first = self.evidence.version.is_none();
-            let waiting = self.plain.len();
             let UnbufferedStatus { mut discard, state } = self.conn.process_tls_records(self.input.get_mut());
             let next = match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -318,13 +324,18 @@ impl TlsClient {
                         match record {
                             Ok(AppDataRecord { discard: more, payload, .. }) => {
                                 discard += more;
-                                self.plain.push(payload);
+                                self.evidence.accepted |= !payload.is_empty();
+                                // What waits to be taken comes before it.
+                                let taken = match &mut want {
+                                    Want::Record(take) if self.plain.is_empty() => take(payload),
+                                    _ => 0,
+                                };
+                                self.plain.push(payload.get(taken..).unwrap_or_default());
                             }
                             Err(error) => next = Next::Fail(tls_error(error, false)),
                         }
                     }
-                    self.evidence.accepted |= self.plain.len() > waiting;
-                    if matches!((want, &next), (Want::Record, Next::Again)) && !self.plain.is_empty() {
+                    if matches!((&want, &next), (Want::Record(_), Next::Again)) && !self.plain.is_empty() {
                         next = Next::Met;
                     }
                     next
@@ -346,10 +357,13 @@ impl TlsClient {
                 }
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     self.pending = false;
-                    match want {
-                        Want::Record => Next::Met,
+                    match &want {
+                        Want::Record(_) => Next::Met,
                         Want::Send(plain) => encrypt(&mut traffic, plain, &mut self.output),
-                        Want::Close => close_notify(&mut traffic, &mut self.output),
+                        Want::Close => {
+                            self.output.write(|room| traffic.queue_close_notify(room).map_err(required));
+                            Next::Met
+                        }
                     }
                 }
                 Ok(_) => {
@@ -377,14 +391,14 @@ impl TlsClient {
 
     /// Brings the evidence up to date after a call of rustls.
     fn learn(&mut self) {
-        let heard = heard();
-        if let Some((label, why)) = heard.signer {
-            self.error = Some(TlsError::Signer { label, why });
-        }
-        if let Some(request) = heard.request {
-            self.adopt(&Arc::new(request));
-        }
         if !self.ready {
+            let heard = heard();
+            if let Some((label, why)) = heard.signer {
+                self.error = Some(TlsError::Signer { label, why });
+            }
+            if let Some(request) = heard.request {
+                self.adopt(&Arc::new(request));
+            }
             self.evidence.version = self.conn.protocol_version().and_then(|version| match version {
                 ProtocolVersion::TLSv1_2 => Some(Version::Tls12),
                 ProtocolVersion::TLSv1_3 => Some(Version::Tls13),
@@ -446,9 +460,6 @@ impl TlsClient {
 
     /// The stream ended and there was no close_notify.
     fn cut_off(&mut self) {
-        if self.error.is_some() {
-            return;
-        }
         self.output.clear();
         self.fail(if self.evidence.late && !self.evidence.accepted {
             TlsError::LateRequest
@@ -479,11 +490,6 @@ fn encrypt(traffic: &mut WriteTraffic<'_, ClientConnectionData>, plain: &[u8], o
     } else {
         Next::Fail(TlsError::Protocol("the keys of this connection are used up".into()))
     }
-}
-
-fn close_notify(traffic: &mut WriteTraffic<'_, ClientConnectionData>, output: &mut Buffer) -> Next {
-    output.write(|room| traffic.queue_close_notify(room).map_err(required));
-    Next::Met
 }
 
 fn required(error: EncryptError) -> Option<usize> {

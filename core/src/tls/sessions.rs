@@ -74,12 +74,12 @@ impl Link {
     /// the very call in which it turns out to be resumed.
     pub(crate) fn commit(&self) {
         let mut facts = self.facts();
+        if facts.tls12.is_none() && facts.tls13.is_empty() {
+            return;
+        }
         let (tls12, tls13) = (facts.tls12.take(), std::mem::take(&mut facts.tls13));
         let own = facts.own.clone();
         drop(facts);
-        if tls12.is_none() && tls13.is_empty() {
-            return;
-        }
         self.edit(|server| {
             if let Some(value) = tls12 {
                 server.tls12 = Some((value, own.clone()));
