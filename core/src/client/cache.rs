@@ -92,9 +92,9 @@ pub(crate) struct Table {
 
 /// A set of scopes as a key: sorted, so that order does not matter.
 pub(crate) fn key(scopes: &[Scope]) -> Arc<[Scope]> {
-    let mut sorted = scopes.to_vec();
-    sorted.sort_unstable();
-    sorted.into()
+    let mut sorted: Arc<[Scope]> = scopes.into();
+    Arc::make_mut(&mut sorted).sort_unstable();
+    sorted
 }
 
 /// The same of scopes that are shared: mostly they are sorted, and shared once more.
