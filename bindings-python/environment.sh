@@ -7,10 +7,12 @@ venv=$root/.tools/python
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
 	fail "Python 3.11 or newer is missing. Install it, or name another: PYTHON=python3.12"
-if [ ! -x "$venv/bin/python" ]; then
+version=$("$python" -c 'import sys; print(sys.version)')
+if [ "$(cat "$venv/version" 2>/dev/null)" != "$version" ]; then
 	step "making a virtual environment in .tools/python"
 	mkdir -p "$root/.tools"
-	"$python" -m venv "$venv" || fail "no virtual environment. Debian: apt-get install python3-venv"
+	"$python" -m venv --clear "$venv" || fail "no virtual environment. Debian: apt-get install python3-venv"
+	echo "$version" >"$venv/version"
 fi
 packages="maturin>=1.8,<2 httpx>=0.27 requests>=2.32 rich>=13 certifi pytest>=8 mypy>=1.13 types-requests aiohttp>=3.10"
 if [ "$(cat "$venv/packages" 2>/dev/null)" != "$packages" ]; then

@@ -11,6 +11,7 @@ import pickle
 import pydoc
 import socket
 import sys
+import sysconfig
 import threading
 import traceback
 from collections.abc import Callable
@@ -204,6 +205,11 @@ def test_thirty_two_threads_share_one_agent() -> None:
     for thread in threads:
         thread.join()
     assert not failures and len(asked) == 1
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="of a free-threaded Python")
+def test_nothing_here_asks_for_the_gil() -> None:
+    assert not getattr(sys, "_is_gil_enabled")()
 
 
 SECRETS: list[Callable[[], Any]] = [
