@@ -18,9 +18,6 @@ use crate::origin::Origin;
 const FIELDS: [&str; 9] =
     ["capabilities", "ca", "client", "skip_verify", "header", "override_path", "dial_timeout", "rewrite", "proxy"];
 
-/// In which place a spelling is looked for, the name, the path, what is there.
-type Spelling<'a> = (u8, String, String, &'a Entry);
-
 impl Importer {
     /// containerd's host directories in the order of `config_path`. In each one a registry is looked for as
     /// `host_port_`, `host:port` and `_default`; the first hit in the first directory that has one holds. `ca` adds to
@@ -31,13 +28,10 @@ impl Importer {
         let mut default: Option<String> = None;
         for root in roots {
             self.readable(root);
-            // By registry, the spelling that is looked for first.
-            let mut found: BTreeMap<Option<Origin>, Vec<Spelling<'_>>> = BTreeMap::new();
+            let mut found = Vec::new();
             for (name, path, entry) in self.registries_in(root) {
                 match registry_of(&name) {
-                    Some((registry, rank)) => {
-                        found.entry(registry).or_default().push((rank, name.into_owned(), path, entry));
-                    }
+                    Some((registry, rank)) => found.push((registry, rank, name, path, entry)),
                     None => self.warn(
                         Code::BadHost,
                         &Place::file(path),
@@ -46,26 +40,20 @@ impl Importer {
                     ),
                 }
             }
-            let mut has_default = None;
-            for (registry, mut spellings) in found {
-                spellings.sort_by_key(|(rank, ..)| *rank);
-                for (_, name, path, entry) in spellings {
-                    let first = taken.get(&registry).or(default.as_ref());
-                    if let Some(first) = first {
-                        let what = format!("not read, as {first} is found first");
-                        self.warn(Code::Shadowed, &Place::file(&*path), &what, "Remove one of them.");
-                        continue;
-                    }
-                    taken.insert(registry.clone(), path.clone());
-                    if registry.is_none() {
-                        has_default = Some(path.clone());
-                    }
-                    if let Some(directory) = self.registry_directory(registry.clone(), &path, entry) {
-                        self.host_directory(&name, directory);
-                    }
+            // Of one registry, the spelling that is looked for first.
+            found.sort_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1)));
+            for (registry, _, name, path, entry) in found {
+                if let Some(first) = taken.get(&registry).or(default.as_ref()) {
+                    let what = format!("not read, as {first} is found first");
+                    self.warn(Code::Shadowed, &Place::file(&*path), &what, "Remove one of them.");
+                    continue;
+                }
+                taken.insert(registry.clone(), path.clone());
+                if let Some(directory) = self.registry_directory(registry, &path, entry) {
+                    self.host_directory(&name, directory);
                 }
             }
-            default = default.or(has_default);
+            default = taken.get(&None).cloned();
         }
     }
 
