@@ -129,8 +129,6 @@ pub struct Exchange {
     stage: Stage,
     call: Option<Call>,
     live: Option<Link>,
-    /// Reusable, and not needed here any more.
-    idle: Option<Link>,
     dialed: Option<Dial>,
     head: Option<Head>,
     /// What the flow was told as a failure, in better words.
@@ -192,7 +190,6 @@ impl Exchange {
             stage: Stage::Ask,
             call: None,
             live: None,
-            idle: None,
             dialed: None,
             head: None,
             cause: None,
@@ -410,7 +407,7 @@ impl Exchange {
     pub fn closed(&mut self) {
         match self.stage {
             Stage::Close => {
-                self.idle = None;
+                self.live = None;
                 self.stage = Stage::Route;
             }
             _ => self.misuse("closed() without a Close"),
@@ -420,10 +417,10 @@ impl Exchange {
     /// The connection's state, to be pooled with its socket: at [`Do::Close`] and after [`Do::Done`]. `None` where the
     /// connection cannot serve another request.
     pub fn take_link(&mut self) -> Option<Link> {
-        if matches!(self.stage, Stage::Done) {
-            self.idle = self.live.take().filter(|live| live.connection.is_reusable());
+        if !matches!(self.stage, Stage::Close | Stage::Done) {
+            return None;
         }
-        let mut link = self.idle.take()?;
+        let mut link = self.live.take().filter(|live| live.connection.is_reusable())?;
         link.connection.release();
         Some(link)
     }

@@ -89,7 +89,6 @@ impl Exchange {
         if usable && call.fits(live) && self.flow.dial(live.dial).is_ok() {
             self.begin(now);
         } else if usable {
-            self.idle = self.live.take();
             self.stage = Stage::Close;
         } else {
             live.connection.close();
@@ -309,7 +308,7 @@ impl Exchange {
             return;
         }
         self.error = Some(error);
-        (self.live, self.idle) = (None, None);
+        self.live = None;
         self.stage = Stage::Failed;
     }
 }
