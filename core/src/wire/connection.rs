@@ -16,7 +16,8 @@ pub(super) struct Connection {
     /// The request's head and form, later the chunk in work: to be sent before anything else.
     out: Zeroizing<Vec<u8>>,
     sent: usize,
-    upload: Upload,
+    /// What is to come of the application's body.
+    upload: Framing,
     reading: Reading,
     /// The method of the request: it says whether the response has content.
     method: String,
@@ -36,15 +37,6 @@ pub(super) struct Connection {
     lost: Option<Failure>,
     /// It cannot serve another request.
     broken: bool,
-}
-
-/// The application's body.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Upload {
-    Nothing,
-    Length(u64),
-    Chunked,
-    Complete,
 }
 
 enum Reading {
@@ -89,7 +81,7 @@ impl Connection {
             transport,
             out: Zeroizing::default(),
             sent: 0,
-            upload: Upload::Nothing,
+            upload: Framing::None,
             reading: Reading::Idle,
             method: String::new(),
             lent: 0,
@@ -108,12 +100,7 @@ impl Connection {
     pub(super) fn start(&mut self, method: &str, bytes: [&[u8]; 2], framing: Framing) {
         self.out = Zeroizing::new(bytes.concat());
         self.sent = 0;
-        self.upload = match framing {
-            Framing::None => Upload::Nothing,
-            Framing::Length(0) => Upload::Complete,
-            Framing::Length(length) => Upload::Length(length),
-            Framing::Chunked => Upload::Chunked,
-        };
+        self.upload = if framing == Framing::Length(0) { Framing::None } else { framing };
         self.reading = Reading::Head { reader: HeadReader::new(), begun: Vec::new() };
         self.method = method.into();
         (self.lent, self.blocked, self.heard, self.asked) = (0, false, false, false);
@@ -234,23 +221,23 @@ impl Connection {
     pub(super) fn body(&mut self, content: &[u8], last: bool) -> Result<usize, &'static str> {
         self.flush();
         let taken = match self.upload {
-            Upload::Nothing | Upload::Complete if content.is_empty() => return Ok(0),
-            Upload::Nothing | Upload::Complete => return Err("the body is longer than was announced"),
-            Upload::Length(left) if content.len() as u64 > left => {
+            Framing::None if content.is_empty() => return Ok(0),
+            Framing::None => return Err("the body is longer than was announced"),
+            Framing::Length(left) if content.len() as u64 > left => {
                 return Err("the body is longer than was announced");
             }
-            Upload::Length(left) if last && (content.len() as u64) < left => {
+            Framing::Length(left) if last && (content.len() as u64) < left => {
                 return Err("the body is shorter than was announced");
             }
             // Not behind a head that is not yet written.
-            Upload::Length(_) | Upload::Chunked if !self.out.is_empty() || !self.asked => 0,
-            Upload::Length(left) => {
+            Framing::Length(_) | Framing::Chunked if !self.out.is_empty() || !self.asked => 0,
+            Framing::Length(left) => {
                 let taken = self.transport.send(content);
                 let left = left.saturating_sub(taken as u64);
-                self.upload = if left == 0 { Upload::Complete } else { Upload::Length(left) };
+                self.upload = if left == 0 { Framing::None } else { Framing::Length(left) };
                 taken
             }
-            Upload::Chunked => {
+            Framing::Chunked => {
                 let taken = content.len().min(CHUNK);
                 // One buffer for the chunk and its framing, so that it is one record.
                 if taken > 0 {
@@ -260,7 +247,7 @@ impl Connection {
                 }
                 if last && taken == content.len() {
                     self.out.extend_from_slice(LAST_CHUNK);
-                    self.upload = Upload::Complete;
+                    self.upload = Framing::None;
                 }
                 self.flush();
                 taken
@@ -378,13 +365,13 @@ impl Connection {
     }
 
     fn wants_body(&self) -> bool {
-        let open = matches!(self.upload, Upload::Length(_) | Upload::Chunked);
+        let open = self.upload != Framing::None;
         let unanswered = matches!(self.reading, Reading::Head { .. });
         open && unanswered && self.out.is_empty() && !self.blocked && self.deaf.is_none()
     }
 
     fn head(&mut self, head: Head) -> Event {
-        if matches!(self.upload, Upload::Length(_) | Upload::Chunked) || !self.out.is_empty() {
+        if self.upload != Framing::None || !self.out.is_empty() {
             // The server answers before it has the request. It does not want the rest, and without that the connection
             // is of no further use.
             self.broken = true;
