@@ -227,8 +227,9 @@ fn read(text: &str) -> Result<Document, Flaw> {
 
 /// A table's header and what follows it on the same line, cut at commas; any other line as it is.
 fn parts(line: &str) -> Vec<&str> {
-    let Some(end) = line.starts_with('[').then(|| header(line)).flatten() else { return vec![line] };
-    let (head, rest) = line.split_at(end);
+    let table = line.trim_start();
+    let Some(end) = table.starts_with('[').then(|| header(table)).flatten() else { return vec![line] };
+    let (head, rest) = table.split_at(end);
     if !rest.trim_start().starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '"') {
         return vec![line];
     }

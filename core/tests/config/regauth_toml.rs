@@ -121,6 +121,7 @@ fn the_line_of_a_refusal() {
     let line = remedy.split_once(": ").unwrap().1;
     assert_eq!(line, "[[pair]] registry = \"https://reg.example\", token = \"https://auth.example\"");
     assert!(with(line).is_ok());
+    assert!(with(&format!("\n  {line}")).is_ok(), "indented, as it is printed below a sentence");
     // On one line, with the right numbers for what follows.
     let mut importer = importer().files(files());
     let text = format!("{line}\n[host.\"https://a.example\"] local = true, header = {{ a = \"1,2\" }}\nbad = 1\n");
