@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use super::credentials::{Credentials, Source};
@@ -33,11 +33,18 @@ pub(crate) struct Token {
     life: u64,
     /// Whether it served a request: only then it is worth a renewal that nobody waits for.
     used: AtomicBool,
+    /// The most that it was seen to be old, and what the clock has jumped back since its receipt, in milliseconds.
+    seen: AtomicU64,
+    jumped: AtomicU64,
 }
+
+/// Milliseconds that the readings of one clock may be apart, where threads read it and one of them is slow to use it.
+const APART: u64 = 1_000;
 
 impl Token {
     pub(crate) const fn new(header: Secret, asked: Arc<[Scope]>, received: Time, seconds: u64) -> Self {
-        Self { header, asked, received, life: seconds.saturating_mul(1000), used: AtomicBool::new(false) }
+        let (used, seen, jumped) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+        Self { header, asked, received, life: seconds.saturating_mul(1000), used, seen, jumped }
     }
 
     /// The name of its slot.
@@ -49,14 +56,13 @@ impl Token {
         self.used.store(true, Ordering::Relaxed);
     }
 
-    /// A token from the future is not trusted: the clock jumped back, and its life would be longer.
     pub(crate) fn is_live(&self, now: Time) -> bool {
-        now >= self.received && now.since(self.received) < self.life
+        self.age(now) < self.life
     }
 
     /// In the last tenth of its life, or past it.
     pub(crate) fn is_late(&self, now: Time) -> bool {
-        self.used(now) >= self.life / 10 * 9
+        self.age(now) >= self.life / 10 * 9
     }
 
     /// When the last fifth begins, if it serves requests: a background task renews before any of them has to.
@@ -67,11 +73,23 @@ impl Token {
 
     /// So fresh that a refusal is a matter of clocks.
     pub(crate) fn is_fresh(&self, now: Time) -> bool {
-        self.used(now) <= 5_000
+        self.age(now) <= 5_000
     }
 
-    fn used(&self, now: Time) -> u64 {
-        if now < self.received { self.life } else { now.since(self.received) }
+    /// Milliseconds of its life that are over, all where it comes from the future. A clock that jumps back never lengthens
+    /// the life: what was seen to be over stays so.
+    fn age(&self, now: Time) -> u64 {
+        if now.plus_millis(APART) < self.received {
+            return self.life;
+        }
+        let age = now.since(self.received).saturating_add(self.jumped.load(Ordering::Relaxed));
+        let seen = self.seen.load(Ordering::Relaxed);
+        if age > seen {
+            self.seen.store(age, Ordering::Relaxed);
+        } else if age.saturating_add(APART) < seen {
+            self.jumped.fetch_add(seen - age, Ordering::Relaxed);
+        }
+        age.max(seen)
     }
 }
 
