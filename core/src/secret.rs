@@ -35,10 +35,15 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        // As slices, which are wiped many bytes at a step: a `Vec` is wiped byte by byte.
-        self.0.as_mut_slice().zeroize();
-        self.0.spare_capacity_mut().zeroize();
+        wipe(&mut self.0);
     }
+}
+
+/// Wipes and empties a `Vec` as two slices, many bytes at a step: it wipes itself byte by byte.
+pub(crate) fn wipe(bytes: &mut Vec<u8>) {
+    bytes.as_mut_slice().zeroize();
+    bytes.spare_capacity_mut().zeroize();
+    bytes.clear();
 }
 
 impl From<&[u8]> for Secret {

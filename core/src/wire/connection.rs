@@ -1,10 +1,11 @@
 //! One connection: a request out and its response in, and then the next.
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::transport::Transport;
 use super::{Body, CHUNK_END, Framing, Head, HeadReader, LAST_CHUNK, Part, WireError, chunk_head};
 use crate::error::{ErrorKind, Failure};
+use crate::secret::wipe;
 use crate::time::Time;
 use crate::tls::{Evidence, Tls, TlsError};
 
@@ -329,7 +330,7 @@ impl Connection {
     pub(super) fn close(&mut self) {
         self.broken = true;
         self.reading = Reading::Idle;
-        self.out.zeroize();
+        wipe(&mut self.out);
         self.transport.close();
     }
 
@@ -354,7 +355,7 @@ impl Connection {
             }
         }
         if !self.out.is_empty() {
-            self.out.zeroize();
+            wipe(&mut self.out);
             self.sent = 0;
         }
     }

@@ -1,5 +1,7 @@
 //! Request heads and the chunks of request bodies: bytes into the caller's `Vec`.
 
+use std::io::Write as _;
+
 use super::WireError;
 use crate::client::{is_token, is_value};
 
@@ -108,7 +110,7 @@ pub fn application_field(name: &str, value: &[u8]) -> Result<(), WireError> {
 /// that would be the last chunk.
 pub fn chunk_head(length: usize, out: &mut Vec<u8>) {
     if length > 0 {
-        out.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+        _ = write!(out, "{length:x}\r\n");
     }
 }
 
