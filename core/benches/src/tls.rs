@@ -57,7 +57,9 @@ fn bulk(go: &Go, pki: &Pki) {
     };
     let mut entries = Vec::new();
     for (name, provider) in PROVIDERS {
-        entries.push(ours(format!("regauth, {name}"), run(Ours::factory(pki, &pki.p256, provider))));
+        let used = Ours::taking(usize::MAX, pki, &pki.p256, provider);
+        entries.push(ours(format!("regauth, {name}, used on the spot"), run(used)));
+        entries.push(other(format!("regauth, {name}, lent"), run(Ours::factory(pki, &pki.p256, provider))));
         entries.push(other(format!("rustls unbuffered, {name}"), run(Raw::factory(pki, &pki.p256, provider))));
     }
     entries.push(other(openssl::version::version(), run(OpenSsl::factory(pki, &pki.p256))));
