@@ -300,17 +300,7 @@ impl Importer {
 /// How many certificates there are; `Err`: the place of one that cannot be read, from 1.
 #[cfg(feature = "pem")]
 fn count_certificates(pem: &[u8]) -> Result<usize, usize> {
-    use rustls_pki_types::CertificateDer;
-    use rustls_pki_types::pem::PemObject as _;
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        count += 1;
-        let whole = certificate.is_ok_and(|der| crate::tls::is_certificate(&der));
-        if !whole {
-            return Err(count);
-        }
-    }
-    Ok(count)
+    crate::tls::certificates(pem).map(|all| all.len())
 }
 
 #[cfg(not(feature = "pem"))]

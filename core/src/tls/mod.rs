@@ -32,12 +32,8 @@ pub use evidence::{Evidence, Flaw, Shown, Version};
 pub use identity::Identity;
 #[cfg(feature = "pem")]
 pub use identity::{IdentityError, IdentityFlaw, SignError, Signer};
+#[cfg(all(feature = "pem", feature = "config"))]
+pub(crate) use pem::certificates;
 pub use profile::{Attempt, Choice, Profile, ProfileId, Provider, Roots, Settings};
 #[cfg(feature = "pem")]
 pub use x509::name_text;
-
-/// Whether these bytes are an X.509 certificate.
-#[cfg(all(feature = "pem", feature = "config"))]
-pub(crate) fn is_certificate(der: &[u8]) -> bool {
-    x509::Facts::read(der).is_some()
-}

@@ -249,19 +249,23 @@ struct Chain {
 }
 
 fn read_chain(pem: &[u8]) -> Result<Chain, IdentityFlaw> {
-    use rustls_pki_types::CertificateDer;
-    use rustls_pki_types::pem::PemObject as _;
-
-    let (mut der, mut facts) = (Vec::new(), Vec::new());
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let at = der.len() + 1;
-        let certificate = certificate.map_err(|_| IdentityFlaw::Certificate(at))?;
-        facts.push(Facts::read(&certificate).ok_or(IdentityFlaw::Certificate(at))?);
-        der.push(certificate.to_vec());
-    }
+    let (der, facts): (Vec<_>, Vec<_>) = certificates(pem).map_err(IdentityFlaw::Certificate)?.into_iter().unzip();
     let mut facts = facts.into_iter();
     let leaf = facts.next().ok_or(IdentityFlaw::NoCertificate)?;
     Ok(Chain { der, leaf, rest: facts.collect() })
+}
+
+/// The certificates of a PEM text as DER, and what they say; `Err`: the place of one that cannot be read, from 1.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<(Vec<u8>, Facts)>, usize> {
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject as _;
+
+    let all = (1_usize..).zip(CertificateDer::pem_slice_iter(pem));
+    all.map(|(at, certificate)| {
+        let der = certificate.map_err(|_| at)?;
+        Ok((der.to_vec(), Facts::read(&der).ok_or(at)?))
+    })
+    .collect()
 }
 
 /// Whether the key belongs to the leaf. Without a TLS of our own that is left to the host's, which has to read the key
