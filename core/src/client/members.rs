@@ -1,7 +1,8 @@
 //! The members of a token answer, which is one strict JSON object.
 //!
 //! Nearly all of it are strings without an escape: only their ends are searched for here, a step of many bytes at a
-//! time. Everything else is left to serde_json, one value at a time.
+//! time. Of everything else serde_json finds the end, one value at a time: its readers of single types would bring all
+//! that it takes to read and print a float.
 
 use std::borrow::Cow;
 
@@ -17,19 +18,6 @@ pub(crate) struct Members<'a> {
     pub(crate) error: Option<Cow<'a, [u8]>>,
     /// As it is written.
     pub(crate) expires_in: Option<&'a str>,
-}
-
-/// Text borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'a> Text<'a> {
-    fn bytes(self) -> Cow<'a, [u8]> {
-        match self.0 {
-            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-        }
-    }
 }
 
 impl<'a> Members<'a> {
@@ -56,7 +44,7 @@ impl<'a> Members<'a> {
             match (bit, place) {
                 (_, Some(place)) => *place = reader.optional_text()?,
                 (0, _) => reader.skip()?,
-                _ => members.expires_in = Some(reader.value::<&RawValue>()?.get()),
+                _ => members.expires_in = Some(reader.raw()?),
             }
             more = reader.peek()? == b',';
             if more {
@@ -103,12 +91,12 @@ impl<'a> Reader<'a> {
         self.peek()?;
         match self.plain() {
             Some(string) => Some(Cow::Borrowed(string)),
-            None => self.value::<Text<'a>>().map(Text::bytes),
+            None => unescaped(self.raw()?),
         }
     }
 
     fn optional_text(&mut self) -> Option<Option<Cow<'a, [u8]>>> {
-        if self.peek()? == b'"' { self.text().map(Some) } else { self.value::<()>().map(|()| None) }
+        if self.peek()? == b'"' { self.text().map(Some) } else { (self.raw()? == "null").then_some(None) }
     }
 
     fn skip(&mut self) -> Option<()> {
@@ -119,6 +107,11 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
+    /// A value as it is written.
+    fn raw(&mut self) -> Option<&'a str> {
+        self.value::<&RawValue>().map(RawValue::get)
+    }
+
     fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {
         let mut values = serde_json::Deserializer::from_slice(self.0).into_iter();
         let value = values.next()?.ok()?;
@@ -127,9 +120,55 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The bytes of a string as it is written, which serde_json has found to follow the grammar; `None` where that is no
+/// string, or half of a surrogate pair is in it.
+fn unescaped(raw: &str) -> Option<Cow<'_, [u8]>> {
+    let mut rest = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if !rest.contains('\\') {
+        return Some(Cow::Borrowed(rest.as_bytes()));
+    }
+    let unit = |digits: &str| u16::from_str_radix(digits.get(..4)?, 16).ok();
+    let mut plain = String::with_capacity(rest.len());
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain.push_str(before);
+        let (escape, after) = after.split_at_checked(1)?;
+        rest = after;
+        plain.push(match escape {
+            "b" => '\x08',
+            "f" => '\x0c',
+            "n" => '\n',
+            "r" => '\r',
+            "t" => '\t',
+            "u" => {
+                let second = after.get(4..)?.strip_prefix("\\u").and_then(unit);
+                let units = std::iter::once(unit(after)?).chain(second);
+                let found = char::decode_utf16(units).next()?.ok()?;
+                rest = after.get(if found.len_utf16() == 2 { 10 } else { 4 }..)?;
+                found
+            }
+            other => other.chars().next()?,
+        });
+    }
+    plain.push_str(rest);
+    Some(Cow::Owned(plain.into_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Text borrowed where it has no escapes.
+    #[derive(Debug, Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    impl<'a> Text<'a> {
+        fn bytes(self) -> Cow<'a, [u8]> {
+            match self.0 {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            }
+        }
+    }
 
     /// The same by serde alone.
     #[derive(Debug, Deserialize)]
@@ -144,12 +183,6 @@ mod tests {
         error: Option<Text<'a>>,
         #[serde(borrow)]
         expires_in: Option<&'a RawValue>,
-    }
-
-    impl std::fmt::Debug for Text<'_> {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            self.0.fmt(f)
-        }
     }
 
     fn compare(body: &[u8]) {

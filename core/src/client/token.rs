@@ -202,25 +202,25 @@ fn full(text: Option<Cow<'_, [u8]>>) -> Option<Cow<'_, [u8]>> {
 /// The life in whole seconds: a number or a numeric string; what cannot be read, zero and less is the default.
 fn life(raw: &str) -> u64 {
     let text = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(raw);
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (integer, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits(text) {
-        return match text.parse() {
-            Ok(0) => DEFAULT_LIFE,
-            Ok(seconds) => MAX_LIFE.min(seconds),
-            Err(_) => MAX_LIFE, // more than 64 bits
-        };
+    let (size, small) = match exponent.strip_prefix('-') {
+        Some(size) => (size, true),
+        None => (exponent.strip_prefix('+').unwrap_or(exponent), false),
+    };
+    if !digits(integer) || !digits(fraction) || !digits(size) {
+        return DEFAULT_LIFE;
     }
-    let (whole, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (integer, fraction) = whole.split_once('.').unwrap_or((whole, "0"));
-    let numeric = digits(integer.strip_prefix('-').unwrap_or(integer))
-        && digits(fraction)
-        && digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent));
-    match text.parse::<f64>() {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 1 and a day
-        Ok(seconds) if numeric && seconds >= 1.0 => seconds.min(86_400.0) as u64,
-        _ => DEFAULT_LIFE,
-    }
-    .min(MAX_LIFE)
+    // The digits before the point, once the exponent has moved it. What is no zero begins within the text, and six digits
+    // are more than a day.
+    let size = size.parse().unwrap_or(usize::MAX);
+    let whole = if small { integer.len().saturating_sub(size) } else { integer.len().saturating_add(size) };
+    let all = integer.bytes().chain(fraction.bytes()).chain(std::iter::repeat(b'0'));
+    let life = all.take(whole.min(text.len() + 6)).fold(0, |life: u64, digit| {
+        life.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+    });
+    if life == 0 { DEFAULT_LIFE } else { life.min(MAX_LIFE) }
 }
 
 /// When a `Retry-After` field says to come back: seconds, or an HTTP date (RFC 9110 section 10.2.3).
@@ -284,6 +284,16 @@ mod tests {
             ("0.9", 60),
             ("1", 1),
             ("\"59.9\"", 59),
+            ("-5", 60),
+            ("3.57e1", 35),
+            ("1.5E+1", 15),
+            ("12345e-2", 123),
+            ("0.00005e6", 50),
+            ("0.001e5", 100),
+            ("000864e2", 86_400),
+            ("0e99999999999999999999", 60),
+            ("1e99999999999999999999", 86_400),
+            ("1e-99999999999999999999", 60),
             ("\".5\"", 60),
             ("\"+7\"", 60),
             ("\"inf\"", 60),
