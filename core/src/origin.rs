@@ -80,16 +80,23 @@ impl fmt::Display for UrlFlaw {
 /// Scheme, host and effective port, in normal form. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
-    scheme: Scheme,
-    host: Arc<str>,
-    port: u16,
+    /// As it prints: the default port is left out.
     text: Arc<str>,
+    scheme: Scheme,
+    /// Where the host ends in the text.
+    end: usize,
+    port: u16,
 }
 
 impl Origin {
     fn new(scheme: Scheme, host: &str, port: u16) -> Self {
-        let shown = if port == scheme.default_port() { String::new() } else { format!(":{port}") };
-        Self { text: format!("{}://{host}{shown}", scheme.as_str()).into(), scheme, host: host.into(), port }
+        let mut text = [scheme.as_str(), "://", host].concat();
+        let end = text.len();
+        if port != scheme.default_port() {
+            text.push(':');
+            text.push_str(&port.to_string());
+        }
+        Self { text: text.into(), scheme, end, port }
     }
 
     /// The origin of an absolute URL; path, query and fragment are ignored.
@@ -109,12 +116,17 @@ impl Origin {
 
     /// The host in normal form: lower case, no trailing dot; IPv6 in brackets.
     pub fn host(&self) -> &str {
-        &self.host
+        self.text.get(self.start()..self.end).unwrap_or_default()
+    }
+
+    /// Where the host begins in the text.
+    const fn start(&self) -> usize {
+        self.scheme.as_str().len() + "://".len()
     }
 
     /// The host as TLS server name and for a resolver: IPv6 without brackets.
     pub fn server_name(&self) -> &str {
-        self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&self.host)
+        self.host().trim_matches(['[', ']'])
     }
 
     /// The effective port.
@@ -132,20 +144,24 @@ impl Origin {
     pub fn class(&self) -> Option<Class> {
         match self.literal() {
             Some(address) => Some(Class::of(address)),
-            None if &*self.host == "localhost" || self.host.ends_with(".localhost") => Some(Class::Loopback),
+            None if self.host() == "localhost" || self.host().ends_with(".localhost") => Some(Class::Loopback),
             None => None,
         }
     }
 
     /// Whether this is Docker Hub, under any of its names.
     pub(crate) fn is_hub(&self) -> bool {
-        self.is_https() && self.port == 443 && HUB.contains(&&*self.host)
+        self.is_https() && self.port == 443 && HUB.contains(&self.host())
     }
 
     /// The same name, whatever the scheme: host, and the port as it is written.
     pub(crate) fn is_place_of(&self, other: &Self) -> bool {
-        let port = |origin: &Self| Some(origin.port).filter(|port| *port != origin.scheme.default_port());
-        self.host == other.host && port(self) == port(other)
+        self.place() == other.place()
+    }
+
+    /// Host and port as they are written.
+    fn place(&self) -> &str {
+        self.text.get(self.start()..).unwrap_or_default()
     }
 
     /// As it prints; shared, so that it can be the key of a map.
@@ -155,11 +171,7 @@ impl Origin {
 
     /// Host and, where it is not the default, port: the `Host` header field.
     pub fn authority(&self) -> String {
-        if self.port == self.scheme.default_port() {
-            self.host.to_string()
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        self.place().to_string()
     }
 }
 
@@ -185,7 +197,8 @@ impl Url {
         if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(UrlFlaw::Character);
         }
-        let (scheme, after) = url.split_once("://").ok_or(UrlFlaw::Scheme)?;
+        let (scheme, after) = url.split_once(':').ok_or(UrlFlaw::Scheme)?;
+        let after = after.strip_prefix("//").ok_or(UrlFlaw::Scheme)?;
         let scheme = if scheme.eq_ignore_ascii_case("https") {
             Scheme::Https
         } else if scheme.eq_ignore_ascii_case("http") {
@@ -281,7 +294,7 @@ pub(crate) fn has_scheme(reference: &str) -> bool {
 
 fn without_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable();
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
         match segment {
