@@ -1,6 +1,5 @@
 //! The agent: what all flows share.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -35,8 +34,14 @@ type Slot = (Option<Origin>, Option<Origin>);
 #[derive(Default)]
 struct Profiles {
     next: u32,
-    ids: HashMap<(usize, Slot), ProfileId>,
-    known: HashMap<ProfileId, (Weak<Config>, Slot, Profile)>,
+    known: Vec<Known>,
+}
+
+struct Known {
+    id: ProfileId,
+    config: Weak<Config>,
+    slot: Slot,
+    profile: Profile,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -64,7 +69,7 @@ impl Agent {
             registry.forget();
             registry.warm = None;
         }
-        lock(&self.0.profiles).prune();
+        lock(&self.0.profiles).known.retain(|known| known.config.strong_count() > 0);
         Ok(())
     }
 
@@ -148,12 +153,12 @@ impl Agent {
 
     /// The profile that an id names, for as long as a flow that was given it lives.
     pub fn profile(&self, id: ProfileId) -> Option<Profile> {
-        lock(&self.0.profiles).known.get(&id).map(|(_, _, profile)| profile.clone())
+        lock(&self.0.profiles).find(id).map(|known| known.profile.clone())
     }
 
     /// The profile for a new connection: that of the newest configuration in the place of this one.
     pub fn newest(&self, id: ProfileId) -> Option<(ProfileId, Profile)> {
-        let slot = lock(&self.0.profiles).known.get(&id).map(|(_, slot, _)| slot.clone())?;
+        let slot = lock(&self.0.profiles).find(id)?.slot.clone();
         Some(self.intern_slot(&self.config(), slot))
     }
 
@@ -183,26 +188,21 @@ impl Agent {
 
     fn intern_slot(&self, config: &Arc<Config>, slot: Slot) -> (ProfileId, Profile) {
         let mut profiles = lock(&self.0.profiles);
-        // The address stays taken while `known` holds the weak reference, so it names this configuration only.
-        let name = (Arc::as_ptr(config) as usize, slot.clone());
-        if let Some(id) = profiles.ids.get(&name)
-            && let Some((_, _, profile)) = profiles.known.get(id)
-        {
-            return (*id, profile.clone());
+        // The address stays taken while the weak reference is kept, so it names this configuration only.
+        let same = |known: &&Known| known.config.as_ptr() == Arc::as_ptr(config) && known.slot == slot;
+        if let Some(known) = profiles.known.iter().find(same) {
+            return (known.id, known.profile.clone());
         }
         let (id, profile) = (ProfileId(profiles.next), config.profile(slot.0.as_ref(), slot.1.as_ref()));
         profiles.next = profiles.next.wrapping_add(1);
-        profiles.ids.insert(name, id);
-        profiles.known.insert(id, (Arc::downgrade(config), slot, profile.clone()));
+        profiles.known.push(Known { id, config: Arc::downgrade(config), slot, profile: profile.clone() });
         (id, profile)
     }
 }
 
 impl Profiles {
-    fn prune(&mut self) {
-        self.known.retain(|_, (config, _, _)| config.strong_count() > 0);
-        let known = &self.known;
-        self.ids.retain(|_, id| known.contains_key(id));
+    fn find(&self, id: ProfileId) -> Option<&Known> {
+        self.known.iter().find(|known| known.id == id)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Everything here is reached under one short lock. Wakers are handed out and called after it is released.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
@@ -372,7 +372,7 @@ pub(crate) struct Shared {
     /// By the origin's text, so that a URL in normal form is looked up without being parsed.
     pub(crate) registries: HashMap<Arc<str>, Registry, Quick>,
     /// Realms that do not understand POST.
-    pub(crate) no_post: HashSet<Url>,
+    pub(crate) no_post: Vec<Url>,
     next_due: Time,
     /// What was due when all was looked through: registry, table and slot.
     renewals: Vec<(Origin, usize, Arc<[Scope]>)>,

@@ -1,6 +1,5 @@
 //! What an agent is told once: hosts, pairs, credentials, modes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::credentials::{Asked, Credentials, HelperUrl, Source};
@@ -123,6 +122,44 @@ pub enum Mode {
     AnyHttps,
 }
 
+/// Values by origin, sorted: a configuration is written once.
+#[derive(Clone, Debug)]
+pub(super) struct ByOrigin<T>(Vec<(Origin, T)>);
+
+impl<T> Default for ByOrigin<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Default> ByOrigin<T> {
+    fn place(&self, origin: &Origin) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.text().cmp(origin.text()))
+    }
+
+    pub(super) fn get(&self, origin: &Origin) -> Option<&T> {
+        self.0.get(self.place(origin).ok()?).map(|(_, value)| value)
+    }
+
+    /// The value of an origin, made where there is none.
+    pub(super) fn entry(&mut self, origin: Origin) -> &mut T {
+        let place = self.place(&origin).unwrap_or_else(|place| {
+            self.0.insert(place, (origin, T::default()));
+            place
+        });
+        #[allow(clippy::indexing_slicing, reason = "found or made there")]
+        &mut self.0[place].1
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+}
+
 /// The configuration of an agent.
 ///
 /// ```
@@ -137,12 +174,12 @@ pub enum Mode {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    hosts: HashMap<Origin, Host>,
+    hosts: ByOrigin<Host>,
     default_host: Option<Host>,
     roots: Roots,
     pairs: Vec<Pair>,
     rules: Rules,
-    pub(super) routes: HashMap<Origin, Vec<Route>>,
+    pub(super) routes: ByOrigin<Vec<Route>>,
     pub(super) default_routes: Option<Vec<Route>>,
     ask: bool,
     mode: Mode,
@@ -153,7 +190,7 @@ pub struct Config {
 impl Config {
     /// Sets the host entry of an origin, in the place of an earlier one.
     pub fn host(&mut self, origin: Origin, host: Host) -> &mut Self {
-        self.hosts.insert(origin, host);
+        *self.hosts.entry(origin) = host;
         self
     }
 

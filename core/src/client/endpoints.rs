@@ -233,7 +233,7 @@ impl Config {
     /// without routes of its own. A list without the registry itself never asks it.
     pub fn routes(&mut self, registry: Option<Origin>, routes: Vec<Route>) -> &mut Self {
         match registry {
-            Some(origin) => drop(self.routes.insert(origin, routes)),
+            Some(origin) => *self.routes.entry(origin) = routes,
             None => self.default_routes = Some(routes),
         }
         self

@@ -1,8 +1,8 @@
 //! Which credentials are for which repository: one look-up with one answer.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::config::ByOrigin;
 use super::credentials::{Helper, Source};
 use crate::origin::{HUB, Origin};
 
@@ -95,7 +95,7 @@ struct Entry {
 /// All rules, in the order in which they were given.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
-    named: HashMap<Origin, Vec<Entry>>,
+    named: ByOrigin<Vec<Entry>>,
     wide: Vec<Entry>,
 }
 
@@ -108,7 +108,7 @@ impl Rules {
             vec![origin.clone()]
         };
         for name in names {
-            self.named.entry(name).or_default().push(Entry { rule: rule.clone(), source: source.clone() });
+            self.named.entry(name).push(Entry { rule: rule.clone(), source: source.clone() });
         }
     }
 

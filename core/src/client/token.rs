@@ -217,9 +217,9 @@ fn life(raw: &str) -> u64 {
     let size = size.parse().unwrap_or(usize::MAX);
     let whole = if small { integer.len().saturating_sub(size) } else { integer.len().saturating_add(size) };
     let all = integer.bytes().chain(fraction.bytes()).chain(std::iter::repeat(b'0'));
-    let life = all.take(whole.min(text.len() + 6)).fold(0, |life: u64, digit| {
-        life.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
-    });
+    let life = all
+        .take(whole.min(text.len() + 6))
+        .fold(0, |life: u64, digit| life.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
     if life == 0 { DEFAULT_LIFE } else { life.min(MAX_LIFE) }
 }
 
@@ -234,11 +234,12 @@ pub(crate) fn retry_after(now: Time, value: &[u8]) -> Option<Time> {
 
 /// An IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`; the obsolete forms are read as none.
 fn http_date(text: &str) -> Option<Time> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let (_, date) = text.split_once(", ")?;
-    let mut words = date.strip_suffix(" GMT")?.split([' ', ':']);
+    const MONTHS: &str = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
+    let (_, date) = text.split_once(',')?;
+    let mut words = date.strip_prefix(' ')?.strip_suffix(" GMT")?.split([' ', ':']);
     let day: u32 = words.next()?.parse().ok()?;
-    let month = u32::try_from(MONTHS.find(words.next().filter(|name| name.len() == 3)?)?).ok()? / 3;
+    let name = words.next()?;
+    let month = u32::try_from(MONTHS.split(' ').position(|month| month == name)?).ok()?;
     let year: u32 = words.next()?.parse().ok()?;
     let [hour, minute, second] = [words.next()?, words.next()?, words.next()?].map(|word| word.parse::<u32>().ok());
     let (hour, minute, second) = (hour?, minute?, second?);

@@ -113,7 +113,11 @@ impl Flow {
             let error = self.token_error(answer, None, None);
             return self.token_fails(now, error, None);
         }
-        self.agent.shared().no_post.insert(realm);
+        let mut shared = self.agent.shared();
+        if !shared.no_post.contains(&realm) {
+            shared.no_post.push(realm);
+        }
+        drop(shared);
         fetch.first = Some(answer.status);
         self.token_anew();
         Ok(())
