@@ -43,22 +43,18 @@ pub enum ReferenceError {
 
 impl fmt::Display for ReferenceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the image name is empty or has no repository"),
-            Self::Scheme(meant) => write!(f, "an image name has no scheme: {meant} is meant"),
-            Self::Domain(domain) => write!(f, "{domain:?} is no host with an optional port"),
+        let (name, what) = match self {
+            Self::Empty => return f.write_str("the image name is empty or has no repository"),
+            Self::Scheme(meant) => return write!(f, "an image name has no scheme: {meant} is meant"),
+            Self::ImageId => return f.write_str("64 hexadecimal digits are the id of an image, not a name"),
+            Self::Domain(name) => (name, "host with an optional port"),
             Self::Repository(name) => {
-                write!(
-                    f,
-                    "{name:?} is no repository: lower-case components, one of . _ __ - between their parts, 255 bytes"
-                )
+                (name, "repository: lower-case components, one of . _ __ - between their parts, 255 bytes")
             }
-            Self::Tag(tag) => write!(f, "{tag:?} is no tag: up to 128 letters, digits and _ . -, the first no . or -"),
-            Self::Digest(digest) => {
-                write!(f, "{digest:?} is no digest: sha256, sha384 or sha512 and lower-case hexadecimal")
-            }
-            Self::ImageId => f.write_str("64 hexadecimal digits are the id of an image, not a name"),
-        }
+            Self::Tag(name) => (name, "tag: up to 128 letters, digits and _ . -, the first no . or -"),
+            Self::Digest(name) => (name, "digest: sha256, sha384 or sha512 and lower-case hexadecimal"),
+        };
+        write!(f, "\"{}\" is no {what}", name.escape_default())
     }
 }
 
@@ -67,8 +63,8 @@ impl std::error::Error for ReferenceError {}
 impl Reference {
     /// Reads a name; nothing is trimmed.
     pub fn parse(name: &str) -> Result<Self, ReferenceError> {
-        if let Some((_, meant)) = name.split_once("://") {
-            return Err(ReferenceError::Scheme(meant.to_string()));
+        if let Some(at) = name.as_bytes().windows(3).position(|bytes| bytes == b"://") {
+            return Err(ReferenceError::Scheme(name.get(at + 3..).unwrap_or_default().to_string()));
         }
         if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()) {
             return Err(ReferenceError::ImageId);

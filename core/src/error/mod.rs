@@ -6,6 +6,7 @@ mod network;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::origin::{Origin, UrlFlaw};
 use crate::time::Time;
@@ -198,10 +199,14 @@ pub enum ErrorKind {
     Address(Option<IpAddr>),
 }
 
-/// A latched error: after it every call on the same object does nothing.
+/// A latched error: after it every call on the same object does nothing. Cheap to clone: all who wait for one token get
+/// the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
-    kind: Box<ErrorKind>,
+pub struct Error(Arc<Inner>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    kind: ErrorKind,
     hop: Option<Hop>,
     origin: Option<Origin>,
 }
@@ -209,22 +214,22 @@ pub struct Error {
 impl Error {
     /// An error that belongs to no hop.
     pub fn new(kind: ErrorKind) -> Self {
-        Self { kind: Box::new(kind), hop: None, origin: None }
+        Self(Arc::new(Inner { kind, hop: None, origin: None }))
     }
 
     /// An error of one hop.
     pub fn at(kind: ErrorKind, hop: Hop, origin: Option<Origin>) -> Self {
-        Self { kind: Box::new(kind), hop: Some(hop), origin }
+        Self(Arc::new(Inner { kind, hop: Some(hop), origin }))
     }
 
     /// What happened.
     pub fn kind(&self) -> &ErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// What it says about client certificates, where it does.
     pub fn diagnosis(&self) -> Option<Diagnosis> {
-        match &*self.kind {
+        match &self.0.kind {
             ErrorKind::Network { failure, evidence } => Diagnosis::of_failure(*failure, evidence.as_deref()),
             ErrorKind::TokenRefused { certificates, .. } => certificates.as_deref().cloned(),
             _ => None,
@@ -233,17 +238,17 @@ impl Error {
 
     /// The hop that failed, if it was one.
     pub fn hop(&self) -> Option<Hop> {
-        self.hop
+        self.0.hop
     }
 
     /// The origin of that hop, where its URL could be read.
     pub fn origin(&self) -> Option<&Origin> {
-        self.origin.as_ref()
+        self.0.origin.as_ref()
     }
 
     /// Who has to act.
     pub fn fault(&self) -> Fault {
-        match &*self.kind {
+        match &self.0.kind {
             ErrorKind::Misuse(_)
             | ErrorKind::Url(_)
             | ErrorKind::Method
@@ -258,7 +263,7 @@ impl Error {
             | ErrorKind::Identity(_)
             | ErrorKind::Tls { .. } => Fault::Local,
             ErrorKind::Realm { .. } | ErrorKind::Refused { .. } | ErrorKind::TooManyTokens | ErrorKind::Protocol(_) => {
-                if matches!(self.hop, Some(Hop::Token | Hop::TokenRedirect)) {
+                if matches!(self.0.hop, Some(Hop::Token | Hop::TokenRedirect)) {
                     Fault::TokenService
                 } else {
                     Fault::Registry
@@ -275,16 +280,18 @@ impl Error {
 
     /// One sentence: what happened, on which hop. No secret, no query, no text of a server's body.
     pub fn what(&self) -> String {
-        let place = match (self.hop, &self.origin) {
+        let place = match (self.0.hop, &self.0.origin) {
             (Some(hop), Some(origin)) => format!(" ({} at {origin})", hop.as_str()),
             (Some(hop), None) => format!(" ({})", hop.as_str()),
             (None, _) => String::new(),
         };
-        let what = match &*self.kind {
+        let what = match &self.0.kind {
             ErrorKind::Misuse(what) => format!("the library was called out of order: {what}"),
             ErrorKind::Url(flaw) => format!("the URL {flaw}"),
             ErrorKind::Method => "the method is no HTTP token".into(),
-            ErrorKind::Header(name) => format!("the header field {name:?} of a host entry cannot be sent"),
+            ErrorKind::Header(name) => {
+                format!("the header field \"{}\" of a host entry cannot be sent", name.escape_default())
+            }
             ErrorKind::Field(what) => format!("a header field of the application is refused: {what}"),
             ErrorKind::BodyGone => "the request has to be sent again and its body cannot be read twice".into(),
             ErrorKind::UserHoldsColon => "the user name holds a colon, which Basic cannot carry".into(),
@@ -294,7 +301,9 @@ impl Error {
             ErrorKind::Credentials(text) | ErrorKind::Identity(text) => text.clone(),
             ErrorKind::Tls { what, .. } => what.clone(),
             ErrorKind::Realm { realm } if realm.is_empty() => "the Bearer challenge has no realm".into(),
-            ErrorKind::Realm { realm } => format!("the realm {realm:?} of the Bearer challenge is no URL"),
+            ErrorKind::Realm { realm } => {
+                format!("the realm \"{}\" of the Bearer challenge is no URL", realm.escape_default())
+            }
             ErrorKind::Refused { sent, status } => format!("{sent} was sent and refused with {status}"),
             ErrorKind::TooManyTokens => "five tokens were fetched and each was refused".into(),
             ErrorKind::Protocol(what) => format!("the answer breaks HTTP/1.1: {what}"),
@@ -329,7 +338,7 @@ impl Error {
 
     /// One sentence: what to do about it.
     pub fn remedy(&self) -> String {
-        match &*self.kind {
+        match &self.0.kind {
             ErrorKind::Misuse(_) => "Answer each step with the call that its documentation names.".into(),
             ErrorKind::Url(_) => "Give an absolute http or https URL.".into(),
             ErrorKind::Method => "Give a method such as GET.".into(),
