@@ -135,7 +135,7 @@ impl Host {
     pub fn pem(&mut self, label: &str, chain: &[u8], key: &[u8]) -> Result<(), Failed> {
         let identity = Identity::from_pem(label, chain, key).map_err(|error| {
             let mut failed = Failed::input(&error.what(), error.remedy());
-            failed.kind = "identity".into();
+            failed.kind = "identity";
             failed
         })?;
         self.core.identities.push(identity);

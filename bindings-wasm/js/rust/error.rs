@@ -1,55 +1,75 @@
 //! The core's errors, for the class `RegauthError` of the package.
 
+use regauth::hop::Hop;
 use regauth::origin::UrlFlaw;
 use regauth::{Error, ErrorKind};
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::prelude::JsValue;
 
 use crate::names;
 
-/// An error as it goes over: the package reads its fields and frees it.
-#[wasm_bindgen(getter_with_clone)]
+/// An error on its way over.
 pub struct Failed {
-    /// Who has to act.
-    pub fault: String,
+    fault: &'static str,
     /// What happened, one word.
-    pub kind: String,
-    /// The hop, where it was one.
-    pub hop: Option<String>,
-    /// Its origin.
-    pub origin: Option<String>,
-    /// One sentence: what happened.
-    pub what: String,
-    /// One sentence: what to do.
-    pub remedy: String,
-    /// Of `network`: how it failed.
-    pub failure: Option<String>,
+    pub(crate) kind: &'static str,
+    hop: Option<&'static str>,
+    origin: Option<String>,
+    what: String,
+    remedy: String,
+    /// Of `network` and `tls`: how it failed.
+    pub(crate) failure: Option<&'static str>,
     /// The status of the answer, where one was the cause.
-    pub status: Option<u16>,
+    status: Option<u16>,
     /// What became of client authentication, where the error has to do with it.
-    pub certificates: Option<String>,
+    certificates: Option<&'static str>,
     /// Of `token-later`: when to try again.
-    pub retry_at: Option<f64>,
+    retry_at: Option<f64>,
     /// Of `ask`: the configuration line that would allow it.
-    pub line: Option<String>,
+    line: Option<String>,
+}
+
+impl Failed {
+    /// Its fields in order: that is much smaller than a class with a getter for each.
+    pub(crate) fn flat(self) -> Vec<JsValue> {
+        vec![
+            self.fault.into(),
+            self.kind.into(),
+            self.what.into(),
+            self.remedy.into(),
+            self.hop.into(),
+            self.origin.into(),
+            self.failure.into(),
+            self.status.into(),
+            self.certificates.into(),
+            self.retry_at.into(),
+            self.line.into(),
+        ]
+    }
+}
+
+impl From<Failed> for JsValue {
+    fn from(failed: Failed) -> Self {
+        failed.flat().into()
+    }
 }
 
 impl From<&Error> for Failed {
     fn from(error: &Error) -> Self {
         let mut failed = Self {
-            fault: error.fault().as_str().into(),
-            kind: names::kind(error.kind()).into(),
-            hop: error.hop().map(|hop| hop.as_str().into()),
+            fault: error.fault().as_str(),
+            kind: names::kind(error.kind()),
+            hop: error.hop().map(Hop::as_str),
             origin: error.origin().map(ToString::to_string),
             what: error.what(),
             remedy: error.remedy(),
             failure: None,
             status: None,
-            certificates: error.diagnosis().map(|diagnosis| diagnosis.state.as_str().into()),
+            certificates: error.diagnosis().map(|diagnosis| diagnosis.state.as_str()),
             retry_at: None,
             line: None,
         };
         match error.kind() {
-            ErrorKind::Network { failure, .. } => failed.failure = Some(failure.as_str().into()),
+            ErrorKind::Network { failure, .. } => failed.failure = Some(failure.as_str()),
             ErrorKind::Ask { line, .. } => failed.line = Some(line.clone()),
             ErrorKind::TokenRefused { status, .. }
             | ErrorKind::Refused { status, .. }
@@ -79,9 +99,19 @@ impl From<UrlFlaw> for Failed {
 impl Failed {
     /// An argument that JavaScript's types do not rule out.
     pub(crate) fn input(what: &str, remedy: &str) -> Self {
-        let mut failed = Self::from(&Error::new(ErrorKind::Misuse("")));
-        (failed.kind, failed.what, failed.remedy) = ("input".into(), what.into(), remedy.into());
-        failed
+        Self {
+            fault: "local",
+            kind: "input",
+            hop: None,
+            origin: None,
+            what: what.into(),
+            remedy: remedy.into(),
+            failure: None,
+            status: None,
+            certificates: None,
+            retry_at: None,
+            line: None,
+        }
     }
 
     /// A header value with a character that is no byte.

@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 use crate::agent::{Agent, Referrer};
 use crate::error::Failed;
-use crate::evidence::Evidence;
+use crate::evidence::evidence;
 use crate::flow::{Flow, dial, failure, found, millis, query, time};
 use crate::text::{bytes, string};
 
@@ -112,7 +112,7 @@ impl Exchange {
 
     /// The rest of what `poll` says, which is asked once more. Connect: origin, host, port, hop, whether a pooled link will
     /// do, key with a proxy and without. Want-body: whether from its start again. Head: status, names and values.
-    /// Credentials: as a flow. Wait: until, why. Done: status, whether a mount was denied. Failed: the error.
+    /// Credentials: as a flow. Wait: until, why. Done: status, whether a mount was denied. Failed: the fields of the error.
     pub fn detail(&mut self, now: f64) -> Vec<JsValue> {
         let status = self.core.head().map(|head| head.status());
         let mount_denied = self.core.flow().mount_denied();
@@ -137,7 +137,7 @@ impl Exchange {
             Do::Credentials(asked) => query(asked),
             Do::Wait { until, why } => vec![millis(until).into(), why.as_str().into()],
             Do::Done => vec![status.into(), mount_denied.into()],
-            Do::Failed(error) => vec![Failed::from(error).into()],
+            Do::Failed(error) => Failed::from(error).flat(),
             _ => Vec::new(),
         }
     }
@@ -239,7 +239,7 @@ impl Exchange {
             sent.authorization.map(str::to_string).into(),
             sent.reused.into(),
             sent.status.into(),
-            sent.evidence.as_ref().map(|seen| JsValue::from(Evidence::from(seen))).into(),
+            sent.evidence.as_ref().map(evidence).into(),
         ])
     }
 

@@ -113,14 +113,14 @@ impl Flow {
     }
 
     /// What to do next: `send` and what `outgoing` says; `credentials`, registry, helper, its URL; `wait`, until, why;
-    /// `done`, status, whether a mount was denied; `failed` and the error.
+    /// `done`, status, whether a mount was denied; `failed` and the fields of the error.
     pub fn poll(&mut self, now: f64) -> Vec<JsValue> {
         let Some(core) = &mut self.core else { return Vec::new() };
         let step = match core.poll(time(now), &self.waker) {
             Step::Send(out) => return outgoing(out),
             Step::Credentials(asked) => std::iter::once("credentials".into()).chain(query(asked)).collect(),
             Step::Wait { until, why } => vec!["wait".into(), millis(until).into(), why.as_str().into()],
-            Step::Failed(error) => vec!["failed".into(), Failed::from(error).into()],
+            Step::Failed(error) => std::iter::once("failed".into()).chain(Failed::from(error).flat()).collect(),
             _ => Vec::new(),
         };
         if step.is_empty() {

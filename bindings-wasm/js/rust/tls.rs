@@ -2,12 +2,12 @@
 
 use regauth::tls::{Profile as Core, ProfileId, Settings, Tls, TlsClient as CoreClient};
 use regauth::{Origin, tls::TlsError};
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 use crate::agent::Agent;
 use crate::config::{Host, roots};
 use crate::error::Failed;
-use crate::evidence::Evidence;
+use crate::evidence::evidence;
 use crate::flow::time;
 
 /// A TLS profile.
@@ -39,8 +39,8 @@ impl Profile {
 
 fn failed(error: &TlsError) -> Failed {
     let mut failed = Failed::input(&error.what(), error.remedy());
-    failed.kind = "tls".into();
-    failed.failure = Some(error.failure().as_str().into());
+    failed.kind = "tls";
+    failed.failure = Some(error.failure().as_str());
     failed
 }
 
@@ -144,12 +144,12 @@ impl TlsClient {
     }
 
     /// The facts about client certificates.
-    pub fn evidence(&self) -> Evidence {
-        Evidence::from(self.core.evidence())
+    pub fn evidence(&self) -> Vec<JsValue> {
+        evidence(self.core.evidence())
     }
 
     /// The latched error.
-    pub fn error(&self) -> Option<Failed> {
-        self.core.error().map(failed)
+    pub fn error(&self) -> Option<Vec<JsValue>> {
+        self.core.error().map(|error| failed(error).flat())
     }
 }

@@ -1,5 +1,3 @@
-import * as glue from "#glue";
-
 /** Who has to act: the caller, the registry, its token service, the network; or the policy refused. */
 export type Fault = "local" | "registry" | "token-service" | "network" | "policy";
 
@@ -54,26 +52,11 @@ export class RegauthError extends Error {
   }
 }
 
-/** @internal An error as it comes out of the module, which is freed. */
-export function taken(failed: glue.Failed, cause?: unknown): RegauthError {
-  const error = new RegauthError(
-    {
-      fault: failed.fault as Fault,
-      kind: failed.kind,
-      hop: failed.hop as Hop | undefined,
-      origin: failed.origin,
-      what: failed.what,
-      remedy: failed.remedy,
-      failure: failed.failure as Failure | undefined,
-      status: failed.status,
-      certificates: failed.certificates,
-      retryAt: failed.retry_at,
-      line: failed.line,
-    },
-    cause,
-  );
-  failed.free();
-  return error;
+/** @internal An error out of its fields, as they come out of the module. */
+export function taken(fields: readonly unknown[], cause?: unknown): RegauthError {
+  const [fault, kind, what, remedy, hop, origin, failure, status, certificates, retryAt, line] = fields;
+  const all = { fault, kind, what, remedy, hop, origin, failure, status, certificates, retryAt, line };
+  return new RegauthError(all as RegauthError, cause);
 }
 
 /** Makes a call, and an error of the module a `RegauthError`. */
@@ -81,7 +64,7 @@ export function call<T>(make: () => T): T {
   try {
     return make();
   } catch (failed) {
-    throw failed instanceof glue.Failed ? taken(failed) : failed;
+    throw Array.isArray(failed) ? taken(failed) : failed;
   }
 }
 

@@ -149,7 +149,7 @@ export class Exchange {
         return { kind, status: first, mountDenied: rest[0] };
       default:
         woke();
-        return { kind: "failed", error: taken(first) };
+        return { kind: "failed", error: taken([first, ...rest]) };
     }
   }
 

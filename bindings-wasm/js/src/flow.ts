@@ -110,7 +110,7 @@ export class Flow {
         return { kind, until: rest[0], why: rest[1] };
       case "failed":
         woke();
-        return { kind, error: taken(rest[0]) };
+        return { kind, error: taken(rest) };
       default:
         woke();
         return { kind: "done", status: rest[0], mountDenied: rest[1] };

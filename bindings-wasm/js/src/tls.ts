@@ -30,11 +30,9 @@ export interface Evidence {
   alert?: number;
 }
 
-/** @internal The facts out of the module's object, which is freed. */
-export function evidence(seen: glue.Evidence): Evidence {
-  const { version, hints, label, issuer, reasons, flaw, resumed, finished, accepted, late, alert } = seen;
-  const shown = seen.shown as Evidence["shown"];
-  seen.free();
+/** @internal The facts, as they come out of the module. */
+export function evidence(seen: readonly any[]): Evidence {
+  const [version, shown, label, issuer, reasons, flaw, resumed, finished, accepted, late, alert, hints] = seen;
   return {
     hints,
     shown,
@@ -43,7 +41,7 @@ export function evidence(seen: glue.Evidence): Evidence {
     finished,
     accepted,
     late,
-    ...(version !== undefined && { version: version as "1.2" | "1.3" }),
+    ...(version !== undefined && { version }),
     ...(label !== undefined && { label }),
     ...(issuer !== undefined && { issuer }),
     ...(flaw !== undefined && { flaw }),
