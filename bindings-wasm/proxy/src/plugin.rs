@@ -1,8 +1,7 @@
 //! Which configuration an event of the host is for.
 
-use std::collections::BTreeMap;
-
 use crate::abi::{self, Buffer, Level};
+use crate::ids::Ids;
 use crate::root::Root;
 
 /// What becomes of a stream after its callback.
@@ -15,9 +14,9 @@ pub(crate) enum Action {
 /// All that one virtual machine knows. There is one for each worker; one machine may have several configurations.
 #[derive(Debug, Default)]
 pub(crate) struct Plugin {
-    roots: BTreeMap<u32, Root>,
+    roots: Ids<Root>,
     /// The root of each stream.
-    streams: BTreeMap<u32, u32>,
+    streams: Ids<u32>,
 }
 
 impl Plugin {
@@ -52,13 +51,13 @@ impl Plugin {
     }
 
     pub(crate) fn answer(&mut self, root: u32, call: u32, whole: bool, size: usize) {
-        if let Some(root) = self.roots.get_mut(&root) {
+        if let Some(root) = self.roots.get_mut(root) {
             root.answer(call, whole, size);
         }
     }
 
     pub(crate) fn tick(&mut self, root: u32) {
-        if let Some(root) = self.roots.get_mut(&root) {
+        if let Some(root) = self.roots.get_mut(root) {
             root.tick();
         }
     }
@@ -67,11 +66,11 @@ impl Plugin {
         if let Some(root) = self.of(context) {
             root.gone(context);
         }
-        self.streams.remove(&context);
-        self.roots.remove(&context);
+        self.streams.remove(context);
+        self.roots.remove(context);
     }
 
     fn of(&mut self, stream: u32) -> Option<&mut Root> {
-        self.roots.get_mut(self.streams.get(&stream)?)
+        self.roots.get_mut(*self.streams.get(stream)?)
     }
 }

@@ -1,6 +1,5 @@
 //! The state of one configuration in one worker: the flows that are under way, and what wakes them.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -8,6 +7,7 @@ use regauth::{Flow, Hop, Redirects, Step, Time};
 
 use crate::abi::{self, Level, Map};
 use crate::calls::{self, Calls, Request};
+use crate::ids::Ids;
 use crate::plugin::Action;
 use crate::reply::Reply;
 use crate::settings::{Placement, Registry, Settings};
@@ -89,8 +89,8 @@ pub(crate) struct Root {
     print: u64,
     calls: Calls,
     pub(crate) stats: Stats,
-    pub(crate) streams: BTreeMap<u32, Stream>,
-    pub(crate) jobs: BTreeMap<u32, Job>,
+    pub(crate) streams: Ids<Stream>,
+    pub(crate) jobs: Ids<Job>,
     pub(crate) parked: usize,
     next: u32,
     inbox: Inbox,
@@ -111,8 +111,8 @@ impl Root {
             settings,
             print: slots::hash(json),
             stats: Stats::define(),
-            streams: BTreeMap::new(),
-            jobs: BTreeMap::new(),
+            streams: Ids::default(),
+            jobs: Ids::default(),
             parked: 0,
             next: 0,
             inbox: Inbox::default(),
@@ -162,7 +162,7 @@ impl Root {
 
     /// Tells a flow the registry's answer to the request that was sent with it.
     pub(crate) fn challenged(&mut self, now: Time, id: u32, fields: &abi::Fields) {
-        if let Some(job) = self.jobs.get_mut(&id)
+        if let Some(job) = self.jobs.get_mut(id)
             && let Step::Send(out) = job.flow.poll(now, &job.waker)
             && out.hop == Hop::Registry
         {
@@ -172,7 +172,7 @@ impl Root {
 
     /// Leaves a flow to the router's next attempt.
     pub(crate) fn park(&mut self, now: Time, id: u32) {
-        if let Some(job) = self.jobs.get_mut(&id) {
+        if let Some(job) = self.jobs.get_mut(id) {
             job.owner = Owner::Parked;
             job.deadline = now.plus_millis(PARKED);
             self.parked = self.parked.saturating_add(1);
@@ -182,7 +182,7 @@ impl Root {
     /// The flow that an earlier attempt at this request has left.
     pub(crate) fn unpark(&mut self, now: Time, stream: u32, method: &str, url: &str) -> Option<u32> {
         let is_it = |job: &Job| job.owner == Owner::Parked && job.method == method && job.url == url;
-        let (id, job) = self.jobs.iter_mut().map(|(id, job)| (*id, job)).find(|(_, job)| is_it(job))?;
+        let (id, job) = self.jobs.iter_mut().find(|(_, job)| is_it(job))?;
         job.owner = Owner::Stream(stream);
         job.deadline = now.plus_millis(self.settings.wait.into());
         self.parked = self.parked.saturating_sub(1);
@@ -193,7 +193,7 @@ impl Root {
     pub(crate) fn advance(&mut self, now: Time, id: u32) -> Progress {
         // A flow makes five token requests at the most; each is a few rounds.
         for _ in 0..64 {
-            let Some(job) = self.jobs.get_mut(&id) else { return Progress::Pending };
+            let Some(job) = self.jobs.get_mut(id) else { return Progress::Pending };
             let Some(registry) = self.settings.registries.get_mut(job.registry) else { return Progress::Pending };
             job.poll_at = None;
             let request = match job.flow.poll(now, &job.waker) {
@@ -244,7 +244,7 @@ impl Root {
 
     /// Gives a flow the answer that it asked for.
     fn deliver(&mut self, now: Time, id: u32, answer: &Answer) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(job) = self.jobs.get_mut(id) else { return };
         if answer.status == 0 {
             job.flow.failed(now, calls::failure(answer), None);
             return;
@@ -264,7 +264,7 @@ impl Root {
     /// Goes on with a flow, and with its stream.
     fn run(&mut self, now: Time, id: u32) {
         let progress = self.advance(now, id);
-        let Some(job) = self.jobs.get(&id) else { return };
+        let Some(job) = self.jobs.get(id) else { return };
         match (job.owner, progress) {
             (_, Progress::Pending) | (Owner::Parked, _) => {}
             (Owner::Background, progress) => {
@@ -276,7 +276,7 @@ impl Root {
                 self.drop_job(id);
             }
             (Owner::Stream(stream), progress) => {
-                if !self.streams.get(&stream).is_some_and(|stream| stream.is_paused) {
+                if !self.streams.get(stream).is_some_and(|stream| stream.is_paused) {
                     return;
                 }
                 match progress {
@@ -296,7 +296,7 @@ impl Root {
         if abi::enter(id).is_err() {
             return;
         }
-        if let Some(stream) = self.streams.get_mut(&id) {
+        if let Some(stream) = self.streams.get_mut(id) {
             stream.is_paused = false;
             match authorized(authorization) {
                 Ok(()) => _ = abi::resume(),
@@ -309,7 +309,7 @@ impl Root {
     pub(crate) fn refuse(&mut self, stream: u32, reply: &Reply) {
         self.stats.add(if reply.status < 500 { Count::Refused } else { Count::Error });
         abi::log(Level::Warn, &format!("regauth: answering {}: {}", reply.status, reply.text()));
-        if let Some(stream) = self.streams.get_mut(&stream) {
+        if let Some(stream) = self.streams.get_mut(stream) {
             stream.is_paused = false;
             stream.is_over = true;
         }
@@ -320,7 +320,7 @@ impl Root {
 
     pub(crate) fn drop_job(&mut self, id: u32) {
         self.calls.leave(id);
-        if let Some(job) = self.jobs.remove(&id)
+        if let Some(job) = self.jobs.remove(id)
             && job.owner == Owner::Parked
         {
             self.parked = self.parked.saturating_sub(1);
@@ -338,7 +338,7 @@ impl Root {
         }
         let period = if self.calls.is_following() {
             FOLLOWING
-        } else if self.jobs.values().any(|job| job.poll_at.is_some()) {
+        } else if self.jobs.iter().any(|(_, job)| job.poll_at.is_some()) {
             WAITING
         } else {
             IDLE
@@ -372,7 +372,7 @@ impl Root {
             self.hand_out(now, jobs, &answer);
         }
         let due = |job: &Job| job.poll_at.is_some_and(|at| now >= at);
-        let due: Vec<u32> = self.jobs.iter().filter(|(_, job)| due(job)).map(|(id, _)| *id).collect();
+        let due: Vec<u32> = self.jobs.iter().filter(|(_, job)| due(job)).map(|(id, _)| id).collect();
         due.into_iter().for_each(|job| self.run(now, job));
         self.expire(now);
         if now < self.renewed || now.since(self.renewed) >= u64::from(IDLE) {
@@ -386,10 +386,10 @@ impl Root {
     /// Ends what has waited for too long.
     fn expire(&mut self, now: Time) {
         let late: Vec<(u32, Owner)> =
-            self.jobs.iter().filter(|(_, job)| now >= job.deadline).map(|(id, job)| (*id, job.owner)).collect();
+            self.jobs.iter().filter(|(_, job)| now >= job.deadline).map(|(id, job)| (id, job.owner)).collect();
         for (id, owner) in late {
             match owner {
-                Owner::Stream(stream) if self.streams.get(&stream).is_some_and(|stream| stream.is_paused) => {
+                Owner::Stream(stream) if self.streams.get(stream).is_some_and(|stream| stream.is_paused) => {
                     self.drop_job(id);
                     self.refuse(stream, &Reply::late());
                 }
@@ -413,9 +413,9 @@ impl Root {
 
     /// A stream has ended.
     pub(crate) fn gone(&mut self, id: u32) {
-        let Some(stream) = self.streams.remove(&id) else { return };
+        let Some(stream) = self.streams.remove(id) else { return };
         if let Some(job) = stream.job
-            && self.jobs.get(&job).is_some_and(|job| job.owner == Owner::Stream(id))
+            && self.jobs.get(job).is_some_and(|job| job.owner == Owner::Stream(id))
         {
             self.drop_job(job);
             self.settle(abi::now());

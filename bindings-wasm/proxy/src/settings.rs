@@ -1,13 +1,11 @@
 //! The configuration of the plugin: JSON.
 
-use std::collections::BTreeMap;
-
 use regauth::{Agent, Config, Credentials, Host, Origin, Pair, PairKind};
-use serde::Deserialize;
+
+use crate::json::Object;
 
 /// Where in the proxy the plugin stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Placement {
     /// In the upstream filters of the router: a challenge is answered by the router's next attempt.
     #[default]
@@ -17,54 +15,13 @@ pub(crate) enum Placement {
 }
 
 /// What happens with an `Authorization` of the client.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Authorization {
     /// It is removed: the proxy's identity and credentials are the only ones.
     #[default]
     Strip,
     /// The request is the client's own affair, and its answer too.
     Pass,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    placement: Placement,
-    #[serde(default)]
-    authorization: Authorization,
-    registries: BTreeMap<String, Entry>,
-    #[serde(default = "retries")]
-    retries: u32,
-    #[serde(default = "timeout")]
-    timeout_ms: u32,
-    #[serde(default = "wait")]
-    wait_ms: u32,
-}
-
-const fn retries() -> u32 {
-    3
-}
-
-const fn timeout() -> u32 {
-    5_000
-}
-
-const fn wait() -> u32 {
-    15_000
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    cluster: String,
-    #[serde(default)]
-    realms: BTreeMap<String, String>,
-    #[serde(default)]
-    hosts: Vec<String>,
-    user: Option<String>,
-    password: Option<String>,
 }
 
 /// One registry.
@@ -127,25 +84,30 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads the configuration; the error says what is wrong with it.
     pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
-        let file: File = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        if file.registries.is_empty() {
+        let mut file = Object::read(json)?;
+        let settings = Self {
+            placement: file
+                .word("placement", &[("upstream", Placement::Upstream), ("downstream", Placement::Downstream)])?,
+            authorization: file
+                .word("authorization", &[("strip", Authorization::Strip), ("pass", Authorization::Pass)])?,
+            registries: file
+                .object("registries")?
+                .ok_or("registries: missing field")?
+                .objects()
+                .map(|entry| registry(entry?))
+                .collect::<Result<_, _>>()?,
+            retries: file.number("retries")?.unwrap_or(3),
+            timeout: file.number("timeout_ms")?.unwrap_or(5_000),
+            wait: file.number("wait_ms")?.unwrap_or(15_000),
+        };
+        file.end()?;
+        if settings.registries.is_empty() {
             return Err("registries: none is named".into());
         }
-        if !(1..=60_000).contains(&file.timeout_ms) || !(1..=600_000).contains(&file.wait_ms) {
+        if !(1..=60_000).contains(&settings.timeout) || !(1..=600_000).contains(&settings.wait) {
             return Err("timeout_ms is 1 to 60000, wait_ms 1 to 600000".into());
         }
-        Ok(Self {
-            placement: file.placement,
-            authorization: file.authorization,
-            registries: file
-                .registries
-                .into_iter()
-                .map(|(url, entry)| registry(&url, entry))
-                .collect::<Result<_, _>>()?,
-            retries: file.retries,
-            timeout: file.timeout_ms,
-            wait: file.wait_ms,
-        })
+        Ok(settings)
     }
 
     /// The registry that a request with this authority is for.
@@ -155,40 +117,43 @@ impl Settings {
 }
 
 fn origin(url: &str) -> Result<Origin, String> {
-    Origin::parse(url).map_err(|flaw| format!("{url:?}: {flaw}"))
+    Origin::parse(url).map_err(|flaw| format!("\"{}\": {flaw}", url.escape_default()))
 }
 
-fn registry(url: &str, entry: Entry) -> Result<Registry, String> {
-    let at = origin(url)?;
-    if entry.cluster.is_empty() || entry.realms.values().any(String::is_empty) {
-        return Err(format!("{url:?}: a cluster has no name"));
+/// One entry of the object `registries`, whose place is the URL.
+fn registry(mut entry: Object<'_>) -> Result<Registry, String> {
+    let at = origin(entry.place())?;
+    let cluster = entry.text("cluster")?.ok_or_else(|| entry.wrong("missing field `cluster`"))?;
+    let named = entry.object("realms")?.map(Object::texts).transpose()?.unwrap_or_default();
+    let names = entry.list("hosts")?;
+    let (user, password) = (entry.text("user")?, entry.text("password")?);
+    entry.end()?;
+    if cluster.is_empty() || named.iter().any(|(_, cluster)| cluster.is_empty()) {
+        return Err(entry.wrong("a cluster has no name"));
     }
     let mut config = Config::default();
     config.host(at.clone(), Host::default());
-    let realms = entry
-        .realms
-        .into_iter()
-        .map(|(realm, cluster)| {
-            let realm = origin(&realm)?;
-            if realm != at {
-                // Who may show which certificate there is said by the cluster.
-                config.pair(Pair::new(at.clone(), PairKind::Token, realm.clone()));
-            }
-            Ok((realm, cluster))
-        })
-        .collect::<Result<_, String>>()?;
-    match (entry.user, entry.password) {
+    let mut realms = Vec::new();
+    for (realm, cluster) in named {
+        let realm = origin(&realm)?;
+        if realm != at {
+            // Who may show which certificate there is said by the cluster.
+            config.pair(Pair::new(at.clone(), PairKind::Token, realm.clone()));
+        }
+        realms.push((realm, cluster));
+    }
+    match (user, password) {
         (Some(user), Some(password)) => {
             config.credentials(at.clone(), Credentials::Basic { user, password: password.into() });
         }
         (None, None) => {}
-        _ => return Err(format!("{url:?}: user and password go together")),
+        _ => return Err(entry.wrong("user and password go together")),
     }
-    let mut hosts: Vec<String> = entry.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+    let mut hosts: Vec<String> = names.iter().map(|host| host.to_ascii_lowercase()).collect();
     let literal = if at.host().contains(':') { format!("[{}]", at.host()) } else { at.host().to_string() };
     hosts.extend([at.authority(), format!("{literal}:{}", at.port())]);
     hosts.dedup();
     let agent = Agent::new(config.clone()).map_err(|error| error.to_string())?;
     let base = at.to_string();
-    Ok(Registry { base, origin: at, hosts, cluster: entry.cluster, realms, agent, config, answers: 0 })
+    Ok(Registry { base, origin: at, hosts, cluster, realms, agent, config, answers: 0 })
 }

@@ -120,14 +120,14 @@ impl Root {
 
     #[allow(clippy::too_many_arguments)] // what is known of the request
     fn cold(&mut self, now: Time, id: u32, place: usize, method: &str, url: &str, once: bool, strip: bool) -> Action {
-        let job = match self.streams.get(&id).and_then(|stream| stream.job) {
+        let job = match self.streams.get(id).and_then(|stream| stream.job) {
             Some(job) => job,
             None => match self.begin(now, place, method, url, Owner::Stream(id), once) {
                 Ok(job) => job,
                 Err(reply) => return self.stop(id, &reply),
             },
         };
-        if let Some(stream) = self.streams.get_mut(&id) {
+        if let Some(stream) = self.streams.get_mut(id) {
             stream.job = Some(job);
         }
         let progress = self.advance(now, job);
@@ -135,7 +135,7 @@ impl Root {
             Progress::Go(None) if !strip => Action::Continue,
             Progress::Go(value) => self.go(id, value.as_deref()),
             Progress::Pending => {
-                if let Some(stream) = self.streams.get_mut(&id) {
+                if let Some(stream) = self.streams.get_mut(id) {
                     stream.is_paused = true;
                 }
                 Action::Pause
@@ -164,7 +164,7 @@ impl Root {
 
     /// The fields of an answer.
     pub(crate) fn response(&mut self, id: u32) -> Action {
-        let Some(stream) = self.streams.get(&id).filter(|stream| !stream.is_over) else { return Action::Continue };
+        let Some(stream) = self.streams.get(id).filter(|stream| !stream.is_over) else { return Action::Continue };
         let Some(status) = abi::field(Map::Response, ":status").ok().and_then(|value| calls::status(&value)) else {
             return Action::Continue;
         };
@@ -175,7 +175,7 @@ impl Root {
         if status == 401 {
             return self.challenge(id);
         }
-        if let Some(job) = self.streams.get_mut(&id).and_then(|stream| stream.job.take()) {
+        if let Some(job) = self.streams.get_mut(id).and_then(|stream| stream.job.take()) {
             self.drop_job(job);
             self.settle(abi::now());
         }
@@ -186,7 +186,7 @@ impl Root {
     fn challenge(&mut self, id: u32) -> Action {
         let now = abi::now();
         let fields = abi::fields(Map::Response).unwrap_or_default();
-        let Some(stream) = self.streams.get_mut(&id) else { return Action::Continue };
+        let Some(stream) = self.streams.get_mut(id) else { return Action::Continue };
         let (registry, attempt, known) = (stream.registry, stream.attempt, stream.job.take());
         let (method, url) = (stream.method.clone(), stream.url.clone());
         // After a token from the cache there is no flow yet: this one finds the same token there.

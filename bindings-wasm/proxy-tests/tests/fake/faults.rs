@@ -224,7 +224,7 @@ fn an_answer_that_is_huge() {
 fn configurations() {
     let host = Host::default();
     for (text, why) in [
-        ("", "EOF"),
+        ("", "value expected at byte 0"),
         ("{}", "registries"),
         (r#"{"registries": {}}"#, "none is named"),
         (r#"{"registries": {"reg.example": {"cluster": "r"}}}"#, "reg.example"),
@@ -232,7 +232,16 @@ fn configurations() {
         (r#"{"registries": {"https://r": {"cluster": "r", "user": "u"}}}"#, "go together"),
         (r#"{"registries": {"https://r": {"cluster": "r", "realms": {"x": "y"}}}}"#, "\"x\""),
         (r#"{"registries": {"https://r": {"cluster": "r"}}, "timeout_ms": 0}"#, "timeout_ms"),
+        (r#"{"registries": {"https://r": {"cluster": "r"}}, "timeout_ms": 1.5}"#, "not a whole number"),
         (r#"{"registries": {"https://r": {"cluster": "r"}}, "colour": 1}"#, "unknown field"),
+        (r#"{"registries": {"https://r": {"cluster": "r", "colour": 1}}}"#, "unknown field"),
+        (r#"{"registries": {"https://r": {"cluster": "r", "cluster": "q"}}}"#, "duplicate field"),
+        (r#"{"registries": {"https://r": {"cluster": 1}}}"#, "not a text"),
+        (r#"{"registries": {"https://r": {"cluster": "r", "hosts": "h"}}}"#, "not a list"),
+        (r#"{"registries": {"https://r": "r"}}"#, "not an object"),
+        (r#"{"registries": {"https://r": {"cluster": "r"}}, "placement": "sideways"}"#, "unknown variant"),
+        (r#"{"registries": {"https://r": {"cluster": "r"}}} 1"#, "end of file expected"),
+        (r#"{"registries": [[[[[[[[[]]]]]]]]]}"#, "depth"),
     ] {
         let log = host.machine(text).err().unwrap();
         assert!(log.iter().any(|line| line.contains(why)), "{why}: {log:?}");

@@ -31,7 +31,7 @@ fn the_example_and_mistakes() {
         (vec![("\"cluster\": \"registry\",", "\"clusters\": \"registry\",")], "unknown field `clusters`"),
         (vec![("\"https://reg.example\": {", "\"reg.example\": {")], "scheme other than http"),
         (vec![("\"placement\": \"upstream\"", "\"placement\": \"sideways\"")], "unknown variant `sideways`"),
-        (vec![("\"placement\": \"upstream\",", "\"placement\": \"upstream\"")], "expected `,` or `}`"),
+        (vec![("\"placement\": \"upstream\",", "\"placement\": \"upstream\"")], "comma or end of sequence expected"),
         (vec![("\"placement\": \"upstream\",", "\"timeout_ms\": 0,")], "timeout_ms is 1 to 60000"),
     ];
     for (edits, why) in table {
