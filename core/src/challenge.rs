@@ -171,8 +171,8 @@ pub fn parse<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Challenges<'a> {
     let mut all = Challenges::default();
     let Challenges { challenges, flaws } = &mut all;
     for (number, field) in fields.into_iter().enumerate() {
-        let mut sink = |flaw: (usize, FlawKind)| flaws.push(Flaw { field: number, offset: flaw.0, kind: flaw.1 });
-        each(field, |challenge| challenges.push(challenge.clone()), &mut sink);
+        let mut flaw = |(offset, kind)| flaws.push(Flaw { field: number, offset, kind });
+        walk(field, &mut |challenge| challenges.push(challenge.clone()), &mut flaw);
     }
     all
 }
@@ -180,12 +180,17 @@ pub fn parse<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Challenges<'a> {
 /// Reads one field and lends each of its challenges to `found`, without an allocation for up to six parameters.
 /// `flaw` gets the byte offset of what breaks the grammar.
 pub fn each<'a>(field: &'a [u8], mut found: impl FnMut(&Challenge<'a>), mut flaw: impl FnMut((usize, FlawKind))) {
+    walk(field, &mut found, &mut flaw);
+}
+
+/// The same, compiled once.
+fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut dyn FnMut((usize, FlawKind))) {
     let mut reader = Reader { field, at: 0 };
     let mut current = Challenge::default();
     let mut any = false;
     let mut comma = true;
     loop {
-        comma |= reader.skip_separators(&mut flaw);
+        comma |= reader.skip_separators(flaw);
         let start = reader.at;
         if start >= field.len() {
             break;
@@ -276,7 +281,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips white space and commas, and says whether there was a comma.
-    fn skip_separators(&mut self, flaw: &mut impl FnMut((usize, FlawKind))) -> bool {
+    fn skip_separators(&mut self, flaw: &mut dyn FnMut((usize, FlawKind))) -> bool {
         let (mut comma, mut broken) = (false, None);
         while let Some(byte) = self.peek().filter(|byte| has(*byte, SPACE | COMMA)) {
             comma |= byte == b',';

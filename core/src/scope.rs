@@ -70,6 +70,11 @@ fn is_word(text: &str) -> bool {
 /// One list out of many, in the order of first mention: actions of one resource are united, existing ones before new
 /// ones; `*` stands alone in the place of its resource.
 pub fn merge<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Vec<Scope> {
+    merged(&mut scopes.into_iter())
+}
+
+/// The same, compiled once.
+fn merged(scopes: &mut dyn Iterator<Item = &Scope>) -> Vec<Scope> {
     let mut merged: Vec<(Option<Vec<&str>>, &str)> = Vec::new();
     for scope in scopes {
         match scope.parts() {
