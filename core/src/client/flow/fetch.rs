@@ -7,7 +7,7 @@ use super::registry::Look;
 use super::{Body, Flow, MAX_TOKENS, State, Waiting, Want};
 use crate::client::cache::Token;
 use crate::client::credentials::{Credentials, Source};
-use crate::client::hop::{Chain, Decision, Grants, Hop, Question, decide};
+use crate::client::hop::{Chain, Grants, Hop};
 use crate::client::token::{MAX_ANSWER, Proof, Wanted};
 use crate::client::trace::Line;
 use crate::error::{Error, ErrorKind};
@@ -212,22 +212,9 @@ impl Flow {
 
     pub(super) fn decide_token(&self, credentials: bool) -> Result<Grants, Error> {
         let Some(fetch) = &self.fetch else { return Err(Error::new(ErrorKind::Misuse("no token request"))) };
-        let class = self.agent.shared().registry(&self.anchor).class;
         let anchored = Chain::at(self.anchor.clone());
-        let ask = Question {
-            anchor: &self.anchor,
-            hop: fetch.hop(),
-            target: &fetch.at,
-            chain: if fetch.same { &fetch.chain } else { &anchored },
-            credentials,
-            anchor_class: class,
-            address: None,
-        };
-        match decide(&self.config, &ask) {
-            Decision::Allow(grants) => self.check_entries(fetch.hop(), &fetch.at).map(|()| grants),
-            Decision::Ask { reason, line } => Err(self.error(ErrorKind::Ask { reason, line })),
-            Decision::Deny(reason) => Err(self.error(ErrorKind::Denied(reason))),
-        }
+        let chain = if fetch.same { &fetch.chain } else { &anchored };
+        self.allowed(&self.question(fetch.hop(), &fetch.at, chain, credentials))
     }
 
     fn send_token(&mut self, grants: &Grants, credentials: Option<&Credentials>) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use super::{Answer, Flow, Sent, State, Waiting};
 use crate::client::cache::Token;
 use crate::client::credentials::bearer;
 use crate::client::hop::{Hop, Reason};
+use crate::client::slot::Slot;
 use crate::client::token::{self, Lent, NoGrant};
 use crate::client::trace::Line;
 use crate::error::{CertificateState, Diagnosis, Error, ErrorKind};
@@ -196,40 +197,33 @@ impl Flow {
 
     /// No token came of it. A renewal leaves the old one in use; otherwise the answer is everybody's.
     fn token_fails(&mut self, now: Time, error: Error, retry_at: Option<Time>) -> Result<(), Error> {
-        self.refuse_unless_old(now, &error, retry_at);
+        if self.fetch.as_ref().is_some_and(|fetch| fetch.old.is_some()) {
+            self.with_slot(|slot| slot.lose(now, error.clone()));
+        } else {
+            self.refuse(now, &error, retry_at);
+        }
         if self.keep_old(now) { Ok(()) } else { Err(error) }
     }
 
     /// The network swallowed the request.
     pub(super) fn token_lost(&mut self, now: Time, error: Error) {
-        if let Some(fetch) = &self.fetch {
-            let mut shared = self.agent.shared();
-            if let Some(table) = shared.registry(&self.anchor).tables.get_mut(fetch.table) {
-                table.slot(&fetch.name).lose(now, error.clone());
-            }
-        }
+        self.with_slot(|slot| slot.lose(now, error.clone()));
         if !self.keep_old(now) {
             self.fail(error);
         }
     }
 
-    fn refuse_unless_old(&self, now: Time, error: &Error, retry_at: Option<Time>) {
-        if self.fetch.as_ref().is_some_and(|fetch| fetch.old.is_none()) {
-            self.refuse(now, error, retry_at);
-        } else if let Some(fetch) = &self.fetch {
-            let mut shared = self.agent.shared();
-            if let Some(table) = shared.registry(&self.anchor).tables.get_mut(fetch.table) {
-                table.slot(&fetch.name).lose(now, error.clone());
-            }
-        }
-    }
-
     /// Makes an error the answer of all who wait for this token.
     pub(super) fn refuse(&self, now: Time, error: &Error, retry_at: Option<Time>) {
+        self.with_slot(|slot| slot.refuse(now, error.clone(), retry_at));
+    }
+
+    /// Changes the slot of the token that is fetched.
+    fn with_slot(&self, change: impl FnOnce(&mut Slot)) {
         let Some(fetch) = &self.fetch else { return };
         let mut shared = self.agent.shared();
         if let Some(table) = shared.registry(&self.anchor).tables.get_mut(fetch.table) {
-            table.slot(&fetch.name).refuse(now, error.clone(), retry_at);
+            change(table.slot(&fetch.name));
         }
     }
 

@@ -217,27 +217,17 @@ impl Flow {
         };
         let (url, hop) = (out.url.clone(), out.hop);
         let address = if let Dial::Ip(address) = to { Some(address) } else { None };
-        let at_anchor = *url.origin() == self.anchor;
         let chain = Chain::at(self.anchor.clone());
-        let mut shared = self.agent.shared();
-        let registry = shared.registry(&self.anchor);
-        let ask = Question {
-            anchor: &self.anchor,
-            hop,
-            target: &url,
-            chain: &chain,
-            credentials: false,
-            anchor_class: registry.class,
-            address,
-        };
+        let ask = Question { address, ..self.question(hop, &url, &chain, false) };
         let answer = match to {
             Dial::Ip(_) => may_be_at(&self.config, &ask),
             Dial::Proxied => may_be_proxied(&self.config, &ask),
         };
-        if let (Some(address), true, Ok(())) = (address, at_anchor, answer) {
-            registry.class = Some(Class::of(address));
+        if let (Some(address), Ok(())) = (address, answer)
+            && *url.origin() == self.anchor
+        {
+            self.agent.shared().registry(&self.anchor).class = Some(Class::of(address));
         }
-        drop(shared);
         let what = address.map_or_else(|| "of a proxy".to_string(), |address| address.to_string());
         self.trace.add(Line::Dial { what, refused: answer.is_err() });
         answer.map_err(|reason| match address {

@@ -3,7 +3,7 @@
 use std::task::Waker;
 
 use super::{Body, Flow, Outgoing, Sent, State, Want};
-use crate::client::hop::{Decision, Grants, Hop, Question, Reason, decide};
+use crate::client::hop::{Chain, Decision, Grants, Hop, Question, Reason, decide};
 use crate::client::trace::Line;
 use crate::error::{Error, ErrorKind};
 use crate::origin::{Origin, Url};
@@ -50,28 +50,35 @@ impl Flow {
     pub(super) fn decide_here(&self) -> Result<(Url, Grants), Error> {
         let hop = self.here.hop;
         let url = self.here.url.clone().map_err(|flaw| Error::at(ErrorKind::Denied(Reason::Url(flaw)), hop, None))?;
-        let class = self.agent.shared().registry(&self.anchor).class;
-        let ask = Question {
-            anchor: &self.anchor,
-            hop,
-            target: &url,
-            chain: &self.here.chain,
-            credentials: true,
-            anchor_class: class,
-            address: None,
+        let grants = self.allowed(&self.question(hop, &url, &self.here.chain, true))?;
+        Ok((url, grants))
+    }
+
+    /// What the policy is asked about a request of this flow.
+    pub(super) fn question<'a>(
+        &'a self,
+        hop: Hop,
+        target: &'a Url,
+        chain: &'a Chain,
+        credentials: bool,
+    ) -> Question<'a> {
+        let anchor_class = self.agent.shared().registry(&self.anchor).class;
+        Question { anchor: &self.anchor, hop, target, chain, credentials, anchor_class, address: None }
+    }
+
+    /// What it allows, or why the request does not go out.
+    pub(super) fn allowed(&self, ask: &Question<'_>) -> Result<Grants, Error> {
+        let kind = match decide(&self.config, ask) {
+            Decision::Allow(grants) => return self.check_entries(ask.hop, ask.target).map(|()| grants),
+            Decision::Ask { reason, line } => ErrorKind::Ask { reason, line },
+            Decision::Deny(reason) => ErrorKind::Denied(reason),
         };
-        match decide(&self.config, &ask) {
-            Decision::Allow(grants) => self.check_entries(hop, &url).map(|()| (url, grants)),
-            Decision::Ask { reason, line } => {
-                Err(Error::at(ErrorKind::Ask { reason, line }, hop, Some(url.origin().clone())))
-            }
-            Decision::Deny(reason) => Err(Error::at(ErrorKind::Denied(reason), hop, Some(url.origin().clone()))),
-        }
+        Err(Error::at(kind, ask.hop, Some(ask.target.origin().clone())))
     }
 
     /// An identity that is configured and cannot be used is never left out in silence: not the registry's, nor that of
     /// the host that the request goes to.
-    pub(super) fn check_entries(&self, hop: Hop, target: &Url) -> Result<(), Error> {
+    fn check_entries(&self, hop: Hop, target: &Url) -> Result<(), Error> {
         let entries =
             [(&self.anchor, self.config.entry(&self.anchor)), (target.origin(), self.config.exact(target.origin()))];
         for (origin, entry) in entries {

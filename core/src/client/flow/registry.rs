@@ -9,7 +9,7 @@ use crate::challenge::{self, Challenge};
 use crate::client::agent::fingerprint;
 use crate::client::cache::{Memory, Token};
 use crate::client::credentials::{Credentials, Query, Source};
-use crate::client::hop::{Chain, Decision, Grants, Hop, Question, Reason, decide};
+use crate::client::hop::{Chain, Decision, Grants, Hop, Reason, decide};
 use crate::client::slot::Turn;
 use crate::client::trace::Line;
 use crate::error::{Error, ErrorKind};
@@ -439,18 +439,8 @@ impl Flow {
         if service.iter().any(u8::is_ascii_control) || scope.chars().any(char::is_control) {
             return Err(denied(Reason::Challenge, Some(&realm)));
         }
-        let class = self.agent.shared().registry(&self.anchor).class;
         let chain = Chain::at(self.anchor.clone());
-        let ask = Question {
-            anchor: &self.anchor,
-            hop: Hop::Token,
-            target: &realm,
-            chain: &chain,
-            credentials: false,
-            anchor_class: class,
-            address: None,
-        };
-        if let Decision::Deny(reason) = decide(&self.config, &ask) {
+        if let Decision::Deny(reason) = decide(&self.config, &self.question(Hop::Token, &realm, &chain, false)) {
             return Err(denied(reason, Some(&realm)));
         }
         let scopes = Scope::list(scope);
