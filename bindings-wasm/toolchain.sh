@@ -5,6 +5,7 @@
 #   ${CARGO_TARGET_DIR:-target}/<target>/<profile>/<crate>.wasm
 #
 #   wasm_target TARGET          chooses, and installs what is missing: wasm32-unknown-unknown or wasm32-wasip1
+#   wasm_own_std                a standard library of the module's own, where bytes count; after wasm_target
 #   wasm_clang                  a C compiler for wasm, which ring needs; before wasm_cargo
 #   wasm_cargo build|test ...   cargo with that compiler, --target included
 #   wasm_opt IN OUT FLAG...     wasm-opt (npm package binaryen) with exactly the features that the compiler used
@@ -42,7 +43,7 @@ wasm_apt() {
 }
 
 wasm_target() {
-	wasm_name=$1
+	wasm_name=$1 wasm_std='' wasm_flags=''
 	if [ "${WASM_TOOLCHAIN:-rustup}" = rustup ] && command -v rustup >/dev/null 2>&1; then
 		if rustup target list --installed 2>/dev/null | grep -qx "$wasm_name"; then
 			wasm_from=rustup
@@ -62,6 +63,27 @@ wasm_target() {
 	wasm_from=debian
 }
 
+# Built for size, and a panic is a trap without a text: a tenth of the compressed module less. Needs the sources of the
+# standard library, rustup's component rust-src; without them modules get the library that rustup has built.
+wasm_own_std() {
+	wasm_std="-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size"
+	wasm_flags="-Zunstable-options -Cpanic=immediate-abort"
+	[ "$wasm_from" = rustup ] || return 0
+	wasm_sources=$(rustc --print sysroot)/lib/rustlib/src/rust/library
+	if [ ! -d "$wasm_sources" ]; then
+		wasm_say "rustup: adding rust-src"
+		rustup component add rust-src >/dev/null 2>&1 || true
+	fi
+	# shellcheck disable=SC2086
+	if RUSTC_BOOTSTRAP=1 rustc $wasm_flags --print cfg >/dev/null 2>&1 &&
+		RUSTC_BOOTSTRAP=1 cargo fetch --quiet --locked --manifest-path "$wasm_sources/Cargo.toml" >/dev/null 2>&1; then
+		wasm_say "the standard library is built too (one to three minutes the first time)"
+		return 0
+	fi
+	wasm_say "no sources of the standard library for this compiler (rustup component add rust-src): the module gets larger"
+	wasm_std='' wasm_flags=''
+}
+
 wasm_clang() {
 	for wasm_cc in clang-19 clang; do
 		command -v "$wasm_cc" >/dev/null 2>&1 && break
@@ -79,11 +101,14 @@ wasm_clang() {
 wasm_cargo() {
 	wasm_verb=$1
 	shift
-	if [ "$wasm_from" = rustup ]; then
-		cargo "$wasm_verb" --target "$wasm_name" "$@"
-		return
-	fi
 	(
+		export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS:-} $wasm_flags"
+		if [ "$wasm_from" = rustup ]; then
+			[ -z "$wasm_std" ] || export RUSTC_BOOTSTRAP=1
+			# shellcheck disable=SC2086
+			cargo "$wasm_verb" --target "$wasm_name" $wasm_std "$@"
+			exit
+		fi
 		# Not rustup's shims, which are before them in PATH.
 		RUSTC=$(dpkg -L rustc-web | grep -m1 'bin/rustc$')
 		wasm_bin=$(dpkg -L cargo-web | grep -m1 'bin/cargo$')
@@ -93,7 +118,8 @@ wasm_cargo() {
 			wasm_libc=$(dirname "$(dpkg -L wasi-libc | grep -m1 '/wasm32-wasi/libc.a$')")
 			export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-L native=$wasm_libc"
 		fi
-		"$wasm_bin" "$wasm_verb" --target "$wasm_name" -Zbuild-std=std,panic_abort "$@"
+		# shellcheck disable=SC2086
+		"$wasm_bin" "$wasm_verb" --target "$wasm_name" ${wasm_std:--Zbuild-std=std,panic_abort} "$@"
 	)
 }
 

@@ -30,6 +30,7 @@ wasm_say "the program that writes the JavaScript side (some minutes the first ti
 cargo build --quiet --locked --manifest-path "$js/glue/Cargo.toml" --target-dir "$target/glue"
 
 wasm_target wasm32-unknown-unknown
+wasm_own_std
 wasm_clang
 mkdir -p "$glue"
 for entry in ${ENTRIES:-index config tls all mint}; do

@@ -3,6 +3,8 @@
 //!
 //! Numbers are `f64` where they are times (Unix milliseconds), since `u64` would be a BigInt. Header values are strings of
 //! one character a byte, as `fetch` has them.
+//!
+//! A panic is a trap: it throws out of the module, and the package's loader lets nobody in again.
 #![deny(unsafe_code)]
 #![allow(unreachable_pub, unnameable_types, reason = "JavaScript reaches and names them, by wasm-bindgen")]
 #![allow(clippy::result_large_err, reason = "an error becomes an object of JavaScript right away")]
@@ -35,16 +37,6 @@ mod tls;
 mod wake;
 
 use wasm_bindgen::prelude::wasm_bindgen;
-
-/// Called once when the module is there: a panic throws out of the module, and its loader lets nobody in again. The text
-/// says where and not what: a message could hold a secret.
-#[wasm_bindgen(start)]
-pub fn start() {
-    std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
-        wasm_bindgen::throw_str(&place);
-    }));
-}
 
 /// Panics: for the test of what the package makes of it.
 #[wasm_bindgen]

@@ -11,7 +11,9 @@ export class PanicError extends Error {
 let dead: PanicError | undefined;
 
 function panicked(cause: unknown): PanicError {
-  const place = cause instanceof Error ? cause.message : String(cause);
+  // A panic is a trap without a text, which could hold a secret: where it was is in the stack.
+  const stack = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+  const place = /wasm-function\[\d+\](:0x[0-9a-f]+)?/.exec(stack)?.[0] ?? "an unknown place";
   dead ??= new PanicError(
     `regauth panicked at ${place} and cannot be used any more in this process. Please report it.`,
     { cause },
