@@ -11,7 +11,7 @@ echo "proxy: building the plugin, two minutes the first time"
 # shellcheck disable=SC2086
 wasm_cargo build --quiet --locked --profile wasm -p regauth-proxy
 mkdir -p "$(dirname "$out")"
-wasm_opt "${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/wasm/regauth_proxy.wasm" "$out" -Oz
+wasm_opt "${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/wasm/regauth_proxy.wasm" "$out" -Oz --one-caller-inline-max-function-size=1
 
 # What it takes from its host, and nothing else: a module with another import is not loaded by some of them.
 node -e '
