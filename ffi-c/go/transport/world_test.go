@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -130,6 +131,9 @@ func (w *world) run(log string, address string, name string, arguments ...string
 	w.t.Fatalf("%s does not listen on %s:\n%s", name, address, text)
 }
 
+// given are the ports of this run: one that nobody listens on yet is not given a second time.
+var given sync.Map
+
 // free is a port that is free on these addresses now.
 func free(t testing.TB, hosts ...string) int {
 	for range 100 {
@@ -144,7 +148,7 @@ func free(t testing.TB, hosts ...string) int {
 				listener.Close()
 			}
 		}
-		if good {
+		if _, taken := given.LoadOrStore(port, nil); good && !taken {
 			return port
 		}
 	}

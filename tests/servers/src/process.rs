@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Error, Result, Write as _, stderr};
+use std::io::{Error, ErrorKind, Result, Write as _, stderr};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -122,6 +122,10 @@ pub struct Process {
 impl Process {
     /// Starts `command` with standard output and error in `log`, and returns when all of `ports` accept connections.
     pub fn start(mut command: Command, log: &Path, ports: &[SocketAddr]) -> Result<Self> {
+        // Another server that took a port meanwhile would answer in the place of this one.
+        if let Some(port) = ports.iter().find(|port| TcpStream::connect_timeout(port, Duration::from_secs(1)).is_ok()) {
+            return Err(Error::new(ErrorKind::AddrInUse, format!("somebody else listens on {port}")));
+        }
         let output = File::create(log)?;
         let name = Path::new(command.get_program()).file_name().map(OsStr::to_string_lossy).unwrap_or_default().into();
         let child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
@@ -218,4 +222,18 @@ pub fn free_port(hosts: &[Ipv4Addr]) -> Result<u16> {
         }
     }
     Err(Error::other("no free port in 100 tries"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_answers_in_the_place_of_a_process() {
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let directory = TempDir::new("process").unwrap();
+        let ports = [other.local_addr().unwrap()];
+        let started = Process::start(Command::new("sleep"), &directory.join("log"), &ports);
+        assert_eq!(started.map(|_| ()).unwrap_err().kind(), ErrorKind::AddrInUse);
+    }
 }
