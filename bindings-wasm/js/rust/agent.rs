@@ -74,11 +74,11 @@ impl Agent {
         self.line.len()
     }
 
-    /// The warm path, for a method of `method` bytes and `len` bytes in all. 0: make a flow. Else one more than the place
-    /// of the value among the last ones, and `NEW` where it was not there: then `authorization` gives it.
-    pub fn authorize(&mut self, now: f64, method: usize, len: usize) -> u32 {
-        let Some(line) = self.line.get(..len).and_then(|line| std::str::from_utf8(line).ok()) else { return 0 };
-        let (Some(method), Some(url)) = (line.get(..method), line.get(method + 1..)) else { return 0 };
+    /// The warm path, for a method of `method` bytes and a URL of `url` bytes after it. 0: make a flow. Else one more than
+    /// the place of the value among the last ones, and `NEW` where it was not there: then `authorization` gives it.
+    pub fn authorize(&mut self, now: f64, method: usize, url: usize) -> u32 {
+        let line = self.line.get(..method.saturating_add(url)).and_then(|line| std::str::from_utf8(line).ok());
+        let Some((method, url)) = line.and_then(|line| line.split_at_checked(method)) else { return 0 };
         let kept = &self.kept;
         let found = self.core.authorize_with(time(now), method, url, |value| {
             kept.iter().position(|known| same(known.expose(), value)).ok_or_else(|| Secret::from(value))

@@ -51,7 +51,11 @@ const encoder = new TextEncoder();
 export class Agent {
   #handle: glue.Agent | undefined;
   #values: string[] = [];
+  /** Where the module reads a method, and after it a URL; the method that stands there, and its bytes. */
   #line: Uint8Array = new Uint8Array(0);
+  #url = this.#line;
+  #method = "";
+  #length = 0;
   /** The clock: Unix milliseconds. */
   readonly now: () => number;
 
@@ -84,16 +88,22 @@ export class Agent {
   authorize(method: string, url: string): string | undefined {
     const handle = this.#handle ?? this.handle;
     // A memory that has grown leaves an empty view behind.
-    if (this.#line.length === 0) this.#line = view(handle.line, handle.room);
-    const line = `${method} ${url}`;
-    const { read, written } = encoder.encodeInto(line, this.#line);
-    const found = read === line.length ? handle.authorize(this.now(), method.length, written) : 0;
+    if (this.#line.length === 0 || method !== this.#method) this.#begin(handle, method);
+    const { read, written } = encoder.encodeInto(url, this.#url);
+    const found = read === url.length ? handle.authorize(this.now(), this.#length, written) : 0;
     if (found === 0) return undefined;
     if (found & NEW) {
       const place = (found & ~NEW) - 1;
       return (this.#values[place] = handle.authorization(place) ?? "");
     }
     return this.#values[found - 1];
+  }
+
+  #begin(handle: glue.Agent, method: string): void {
+    this.#line = view(handle.line, handle.room);
+    this.#length = encoder.encodeInto(method, this.#line).written;
+    this.#url = this.#line.subarray(this.#length);
+    this.#method = method;
   }
 
   /** A flow that renews a token which is in use and in the last fifth of its life. Ask until there is none, once a second. */
@@ -127,7 +137,7 @@ export class Agent {
     this.#handle?.free();
     this.#handle = undefined;
     this.#values = [];
-    this.#line = new Uint8Array(0);
+    this.#line = this.#url = new Uint8Array(0);
   }
 }
 
