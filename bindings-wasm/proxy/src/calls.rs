@@ -105,7 +105,7 @@ impl Calls {
 
     /// Sends a request, or finds its answer, or that another worker has sent it.
     fn begin(&mut self, now: Time, call: &mut Call, stats: &mut Stats) -> Option<Answer> {
-        let slot = slots::place(&call.request.key);
+        let slot = slots::place(&call.request.key, call.request.is_token);
         // Every failed round is another worker's success.
         for _ in 0..8 {
             let (found, cas) = match slots::read(slot, &call.request.key, now) {
@@ -170,7 +170,7 @@ impl Calls {
         let call = self.list.swap_remove(place);
         let answer = read(now, &call, whole, size);
         if call.request.is_shared {
-            let slot = slots::place(&call.request.key);
+            let slot = slots::place(&call.request.key, call.request.is_token);
             let cas = slots::answer(slot, &call.request.key, &answer);
             if !call.jobs.is_empty() {
                 self.mark_used(slot, cas);

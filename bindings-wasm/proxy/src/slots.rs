@@ -9,6 +9,9 @@ use crate::abi::{self, Fields, Status};
 
 /// How many requests are remembered at one time.
 pub(crate) const SLOTS: usize = 512;
+/// How many of them are for registries' challenges: they have slots of their own, so that none drives out the token that
+/// is fetched because of it.
+const CHALLENGES: usize = 64;
 /// Longer answers are not shared, in bytes: each of the slots keeps one for as long as the proxy runs.
 const MAX_SHARED: usize = 64 * 1024;
 
@@ -61,9 +64,10 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// The slot of a request.
-pub(crate) fn place(key: &[u8]) -> usize {
+pub(crate) fn place(key: &[u8], is_token: bool) -> usize {
     let hash = hash(key);
-    usize::try_from((hash >> 32 ^ hash) % SLOTS as u64).unwrap_or(0)
+    let (first, count) = if is_token { (CHALLENGES, SLOTS - CHALLENGES) } else { (0, CHALLENGES) };
+    first + usize::try_from((hash >> 32 ^ hash) % count as u64).unwrap_or(0)
 }
 
 /// What is in the slot for this request, and the version of it.
