@@ -85,22 +85,22 @@ impl Settings {
     /// Reads the configuration; the error says what is wrong with it.
     pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
         let mut file = Object::read(json)?;
-        let settings = Self {
+        let registries = file.object("registries")?;
+        let mut settings = Self {
             placement: file
                 .word("placement", &[("upstream", Placement::Upstream), ("downstream", Placement::Downstream)])?,
             authorization: file
                 .word("authorization", &[("strip", Authorization::Strip), ("pass", Authorization::Pass)])?,
-            registries: file
-                .object("registries")?
-                .ok_or("registries: missing field")?
-                .objects()
-                .map(|entry| registry(entry?))
-                .collect::<Result<_, _>>()?,
+            registries: Vec::new(),
             retries: file.number("retries")?.unwrap_or(3),
             timeout: file.number("timeout_ms")?.unwrap_or(5_000),
             wait: file.number("wait_ms")?.unwrap_or(15_000),
         };
+        // Before what is missing: that is often what is misspelt.
         file.end()?;
+        for entry in registries.ok_or("registries: missing field")?.objects() {
+            settings.registries.push(registry(entry?)?);
+        }
         if settings.registries.is_empty() {
             return Err("registries: none is named".into());
         }
@@ -123,11 +123,12 @@ fn origin(url: &str) -> Result<Origin, String> {
 /// One entry of the object `registries`, whose place is the URL.
 fn registry(mut entry: Object<'_>) -> Result<Registry, String> {
     let at = origin(entry.place())?;
-    let cluster = entry.text("cluster")?.ok_or_else(|| entry.wrong("missing field `cluster`"))?;
+    let cluster = entry.text("cluster")?;
     let named = entry.object("realms")?.map(Object::texts).transpose()?.unwrap_or_default();
     let names = entry.list("hosts")?;
     let (user, password) = (entry.text("user")?, entry.text("password")?);
     entry.end()?;
+    let cluster = cluster.ok_or_else(|| entry.wrong("missing field `cluster`"))?;
     if cluster.is_empty() || named.iter().any(|(_, cluster)| cluster.is_empty()) {
         return Err(entry.wrong("a cluster has no name"));
     }
