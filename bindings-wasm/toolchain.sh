@@ -12,35 +12,14 @@
 #
 # WASM_TOOLCHAIN=rustup or debian takes one of them and no other.
 
-wasm_say() { echo "wasm: $*" >&2; }
-wasm_fail() {
-	echo "wasm: $*" >&2
+what=wasm
+wasm_root=$(pwd)
+[ -f "$wasm_root/bindings-wasm/toolchain.sh" ] || {
+	echo "wasm: source bindings-wasm/toolchain.sh from the root of the tree" >&2
 	exit 1
 }
-
-wasm_root=$(pwd)
-[ -f "$wasm_root/bindings-wasm/toolchain.sh" ] || wasm_fail "source bindings-wasm/toolchain.sh from the root of the tree"
+. "$wasm_root/tests/steps.sh"
 wasm_tools=$wasm_root/.tools/wasm
-
-# Installs Debian packages, or says which are missing.
-wasm_apt() {
-	wasm_missing=
-	for wasm_package in "$@"; do
-		dpkg -s "$wasm_package" >/dev/null 2>&1 || wasm_missing="$wasm_missing $wasm_package"
-	done
-	[ -n "$wasm_missing" ] || return 0
-	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 ||
-		wasm_fail "Debian packages missing. Run as root: apt-get install$wasm_missing"
-	wasm_say "installing Debian packages:$wasm_missing"
-	wasm_log=$(mktemp)
-	apt-get update -qq >"$wasm_log" 2>&1 || wasm_say "apt-get update failed, going on with the lists that are there"
-	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $wasm_missing >>"$wasm_log" 2>&1 || {
-		tail -20 "$wasm_log" >&2
-		wasm_fail "apt-get install failed. Try by hand: apt-get install$wasm_missing"
-	}
-	rm -f "$wasm_log"
-}
 
 wasm_target() {
 	wasm_name=$1 wasm_std='' wasm_flags=''
@@ -49,17 +28,17 @@ wasm_target() {
 			wasm_from=rustup
 			return 0
 		fi
-		wasm_say "rustup: adding $wasm_name"
+		step "rustup: adding $wasm_name"
 		if rustup target add "$wasm_name" >/dev/null 2>&1; then
 			wasm_from=rustup
 			return 0
 		fi
-		wasm_say "rustup has no $wasm_name for this compiler"
+		step "rustup has no $wasm_name for this compiler"
 	fi
-	[ "${WASM_TOOLCHAIN:-debian}" = debian ] || wasm_fail "rustup cannot add $wasm_name"
-	wasm_say "taking Debian's compiler, which builds the standard library too (one to three minutes the first time)"
-	wasm_apt rustc-web cargo-web rust-web-src lld-19 clang-19 llvm-19
-	[ "$wasm_name" != wasm32-wasip1 ] || wasm_apt wasi-libc libclang-rt-19-dev-wasm32
+	[ "${WASM_TOOLCHAIN:-debian}" = debian ] || fail "rustup cannot add $wasm_name"
+	step "taking Debian's compiler, which builds the standard library too (one to three minutes the first time)"
+	debian rustc-web cargo-web rust-web-src lld-19 clang-19 llvm-19
+	[ "$wasm_name" != wasm32-wasip1 ] || debian wasi-libc libclang-rt-19-dev-wasm32
 	wasm_from=debian
 }
 
@@ -71,16 +50,16 @@ wasm_own_std() {
 	[ "$wasm_from" = rustup ] || return 0
 	wasm_sources=$(rustc --print sysroot)/lib/rustlib/src/rust/library
 	if [ ! -d "$wasm_sources" ]; then
-		wasm_say "rustup: adding rust-src"
+		step "rustup: adding rust-src"
 		rustup component add rust-src >/dev/null 2>&1 || true
 	fi
 	# shellcheck disable=SC2086
 	if RUSTC_BOOTSTRAP=1 rustc $wasm_flags --print cfg >/dev/null 2>&1 &&
 		RUSTC_BOOTSTRAP=1 cargo fetch --quiet --locked --manifest-path "$wasm_sources/Cargo.toml" >/dev/null 2>&1; then
-		wasm_say "the standard library is built too (one to three minutes the first time)"
+		step "the standard library is built too (one to three minutes the first time)"
 		return 0
 	fi
-	wasm_say "no sources of the standard library for this compiler (rustup component add rust-src): the module gets larger"
+	step "no sources of the standard library for this compiler (rustup component add rust-src): the module gets larger"
 	wasm_std='' wasm_flags=''
 }
 
@@ -90,11 +69,11 @@ wasm_clang() {
 		wasm_cc=
 	done
 	if [ -z "$wasm_cc" ]; then
-		wasm_apt clang-19 llvm-19
+		debian clang-19 llvm-19
 		wasm_cc=clang-19
 	fi
 	wasm_ar=llvm-ar${wasm_cc#clang}
-	command -v "$wasm_ar" >/dev/null 2>&1 || wasm_apt llvm-19
+	command -v "$wasm_ar" >/dev/null 2>&1 || debian llvm-19
 	export CC_wasm32_unknown_unknown="$wasm_cc" AR_wasm32_unknown_unknown="$wasm_ar"
 }
 
@@ -128,11 +107,11 @@ wasm_opt() {
 	wasm_in=$1 wasm_out=$2
 	shift 2
 	if [ ! -x "$wasm_tools/node_modules/.bin/wasm-opt" ]; then
-		command -v npm >/dev/null 2>&1 || wasm_fail "npm is missing: install Node 20 or newer"
-		wasm_say "installing binaryen (wasm-opt) from npm"
+		command -v npm >/dev/null 2>&1 || fail "npm is missing: install Node 20 or newer"
+		step "installing binaryen (wasm-opt) from npm"
 		mkdir -p "$wasm_tools"
 		npm install --prefix "$wasm_tools" --no-save --no-audit --no-fund --loglevel=error binaryen@132.0.0 >&2 ||
-			wasm_fail "npm could not install binaryen"
+			fail "npm could not install binaryen"
 	fi
 	"$wasm_tools/node_modules/.bin/wasm-opt" "$wasm_in" -o "$wasm_out" "$@" --strip-debug --strip-producers \
 		--enable-bulk-memory --enable-bulk-memory-opt --enable-sign-ext --enable-mutable-globals \

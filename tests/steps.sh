@@ -11,14 +11,15 @@ fail() {
 PATH=$PATH:/usr/sbin
 command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
 
-# Debian packages, given as program=package, or library.pc=package: as root it installs those whose program or library is
-# missing, otherwise it says which.
+# Debian packages, given as program=package, library.pc=package, or package alone: as root it installs those whose program,
+# library or self is missing, otherwise it says which.
 debian() {
 	packages=
 	for pair in "$@"; do
-		case ${pair%%=*} in
-		*.pc) pkg-config --exists "$(basename "${pair%%=*}" .pc)" 2>/dev/null ;;
-		*) command -v "${pair%%=*}" >/dev/null 2>&1 ;;
+		case $pair in
+		*.pc=*) pkg-config --exists "${pair%%.pc=*}" 2>/dev/null ;;
+		*=*) command -v "${pair%%=*}" >/dev/null 2>&1 ;;
+		*) dpkg -s "$pair" >/dev/null 2>&1 ;;
 		esac || packages="$packages ${pair#*=}"
 	done
 	if [ -z "$packages" ]; then

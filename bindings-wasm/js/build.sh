@@ -22,11 +22,11 @@ features() {
 	tls) echo tls ;;
 	all) echo config,tls ;;
 	mint) echo mint ;;
-	*) wasm_fail "unknown entry $1" ;;
+	*) fail "unknown entry $1" ;;
 	esac
 }
 
-wasm_say "the program that writes the JavaScript side (some minutes the first time)"
+step "the program that writes the JavaScript side (some minutes the first time)"
 cargo build --quiet --locked --manifest-path "$js/glue/Cargo.toml" --target-dir "$target/glue"
 
 wasm_target wasm32-unknown-unknown
@@ -34,26 +34,26 @@ wasm_own_std
 wasm_clang
 mkdir -p "$glue"
 for entry in ${ENTRIES:-index config tls all mint}; do
-	wasm_say "$entry: compiling"
+	step "$entry: compiling"
 	wasm_cargo build --quiet --locked --profile wasm --package regauth-js --features "$(features "$entry")"
 	module=$target/wasm32-unknown-unknown/wasm/regauth_js.wasm
 	# The time of the module is kept with it: what has not changed is not optimized again.
 	if cmp -s "$module" "$glue/$entry.cargo"; then
-		wasm_say "$entry: unchanged"
+		step "$entry: unchanged"
 		continue
 	fi
 	"$target/glue/debug/regauth-glue" "$module" "$glue" "$entry"
 	# What is called once is left where it is: that compresses better, and is no slower.
 	wasm_opt "$glue/${entry}_bg.wasm" "$glue/$entry.wasm" -Oz --one-caller-inline-max-function-size=1
 	cp "$module" "$glue/$entry.cargo"
-	wasm_say "$entry: $(wc -c <"$glue/$entry.wasm") bytes, $(gzip -9c "$glue/$entry.wasm" | wc -c) compressed"
+	step "$entry: $(wc -c <"$glue/$entry.wasm") bytes, $(gzip -9c "$glue/$entry.wasm" | wc -c) compressed"
 done
 
 cd "$js"
 if [ ! -d node_modules ] || [ package-lock.json -nt node_modules ]; then
-	wasm_say "npm ci: TypeScript and esbuild"
+	step "npm ci: TypeScript and esbuild"
 	npm ci --no-audit --no-fund --loglevel=error >&2
 	touch node_modules
 fi
 node build.mjs
-wasm_say "dist/ is there"
+step "dist/ is there"

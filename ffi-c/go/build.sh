@@ -43,8 +43,8 @@ if [ "${1:-}" = --check ]; then
 	for each in regauth server; do
 		module $each
 		[ "$(sources)" = "$(cat $here/$name.wasm.sources 2>/dev/null)" ] ||
-			wasm_fail "$here/$name.wasm is older than its sources. Build it and commit it: sh $here/build.sh"
-		wasm_say "$here/$name.wasm is of these sources"
+			fail "$here/$name.wasm is older than its sources. Build it and commit it: sh $here/build.sh"
+		step "$here/$name.wasm is of these sources"
 	done
 	exit 0
 fi
@@ -59,7 +59,7 @@ export RUSTFLAGS="${RUSTFLAGS:-} $remap"
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_OPT_LEVEL=s CARGO_PROFILE_RELEASE_LTO=fat
 for each in regauth server; do
 	module $each
-	wasm_say "$here/$name.wasm: compiling"
+	step "$here/$name.wasm: compiling"
 	# shellcheck disable=SC2086
 	wasm_cargo rustc --quiet --locked $features --release --crate-type cdylib
 	set -f
@@ -70,5 +70,5 @@ for each in regauth server; do
 	set +f
 	wasm_opt "${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/release/regauth_c.wasm" $here/$name.wasm "$@" -Oz
 	sources >$here/$name.wasm.sources
-	wasm_say "$here/$name.wasm: $(wc -c <$here/$name.wasm) bytes, $(gzip -9c $here/$name.wasm | wc -c) compressed"
+	step "$here/$name.wasm: $(wc -c <$here/$name.wasm) bytes, $(gzip -9c $here/$name.wasm | wc -c) compressed"
 done
