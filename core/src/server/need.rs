@@ -127,19 +127,22 @@ fn is_registry(path: &str) -> bool {
         .filter(|c| !c.is_control() && !c.is_whitespace())
         .map(|c| if c == '\\' { '/' } else { c })
         .collect();
-    let rest = match text.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains('/') => rest.split_once('/').map_or("", |(_, path)| path),
-        _ => &text,
+    // Behind a scheme or two slashes, some take the first segment for the host.
+    let (rest, host) = match text.split_once(":/") {
+        Some((scheme, rest)) if !scheme.contains('/') => (rest, 1),
+        _ => (text.as_str(), usize::from(text.starts_with("//"))),
     };
-    let mut kept: Vec<&str> = Vec::new();
+    let mut depth = 0usize;
     for segment in rest.split('/') {
         match segment.split([';', '#', '?']).next().unwrap_or_default() {
             "" | "." => {}
-            ".." => _ = kept.pop(),
-            other => kept.push(other),
+            ".." => depth = depth.saturating_sub(1),
+            // Whatever comes behind it: for another reader the path ends before that.
+            "v2" if depth <= host => return true,
+            _ => depth += 1,
         }
     }
-    kept.first() == Some(&"v2")
+    false
 }
 
 /// Each escape of an ASCII character, decoded; the others stay.

@@ -233,10 +233,27 @@ fn attack_37_challenge_beside_the_registry() {
         assert!(matches!(verdict, Verdict::NotRegistry), "{target}: {verdict:?}");
     }
     // But what is the registry's to any reader is not passed by.
-    for target in
-        ["http://reg.example/v2/a/manifests/x", "/;/v2/a/manifests/x", "/v2%00/a", "/%09/v2/", "v2/a/manifests/x"]
-    {
+    for target in [
+        "http://reg.example/v2/a/manifests/x",
+        "/;/v2/a/manifests/x",
+        "/v2%00/a",
+        "/%09/v2/",
+        "v2/a/manifests/x",
+        // A fragment, or a query once decoded, ends the path: what stands behind does not lead out of it.
+        "/./v2/#/..",
+        "/./v2/%23/..",
+        "/./v2/%3f/../..",
+        "/x/../v2/a/manifests/x/#/../../../..",
+        // With a base, a browser's parser takes the first segment for the host.
+        "//reg.example/v2/a/manifests/x",
+        "/\\reg.example/v2/a/manifests/x",
+        "http:/reg.example/v2/a/manifests/x",
+        "http:///v2/a/manifests/x",
+    ] {
         assert!(matches!(needs("GET", target), Need::Reject(_)), "{target}");
+    }
+    for target in ["/api/v2/a%20b", "/api//v2/a", "/api/x/../v2/a", "http://reg.example/api/v2/"] {
+        assert_eq!(needs("GET", target), Need::NotRegistry, "{target}");
     }
 }
 
