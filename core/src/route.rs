@@ -34,11 +34,13 @@ impl<'a> Route<'a> {
     /// Anchored at the right: the last segment that can be an end-point's keyword decides, so that a repository may be
     /// called `manifests` and a tag `blobs`.
     pub(crate) fn of(path: &'a str) -> Option<Self> {
-        let inner = match path.strip_prefix("/v2") {
-            Some("" | "/") => return Some(Self::Base),
-            Some(rest) => rest.strip_prefix('/')?,
-            None => return None,
-        };
+        if path == "/v2" {
+            return Some(Self::Base);
+        }
+        let inner = path.strip_prefix("/v2/")?;
+        if inner.is_empty() {
+            return Some(Self::Base);
+        }
         if inner == "_catalog" {
             return Some(Self::Catalog);
         }

@@ -29,10 +29,10 @@ pub struct Agent {
     next: usize,
 }
 
-/// Whether these are equal, eight bytes at a time: the `memcmp` of this target goes one by one, and a token has a thousand.
+/// Whether these are equal, 16 bytes at a time: the `memcmp` of this target goes one by one, and a token has a thousand.
 fn same(one: &[u8], other: &[u8]) -> bool {
-    let ((words, rest), (others, end)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-    let equal = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b);
+    let ((words, rest), (others, end)) = (one.as_chunks::<16>(), other.as_chunks::<16>());
+    let equal = |(a, b): (&[u8; 16], &[u8; 16])| u128::from_ne_bytes(*a) == u128::from_ne_bytes(*b);
     one.len() == other.len() && words.iter().zip(others).all(equal) && rest == end
 }
 
