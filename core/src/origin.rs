@@ -182,7 +182,7 @@ impl fmt::Display for Origin {
 }
 
 /// An absolute URL without a fragment: the origin in normal form, the rest as it was written.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Url {
     origin: Origin,
     rest: Box<str>,
@@ -281,6 +281,12 @@ impl Url {
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.origin, self.rest)
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.redacted())
     }
 }
 
@@ -467,6 +473,7 @@ mod tests {
     fn a_query_is_not_shown() {
         let url = Url::parse("https://blobs.example/x?sig=feedface").unwrap();
         assert_eq!(url.redacted(), "https://blobs.example/x?…");
+        assert_eq!(format!("{url:?}"), url.redacted());
         assert_eq!(Url::parse("https://blobs.example?a").unwrap().target(), "/?a");
     }
 

@@ -31,6 +31,17 @@ impl Secret {
     pub fn duplicate(&self) -> Self {
         Self::from(self.expose())
     }
+
+    /// Adds bytes, up to `most` in all. What grows is moved first: a `Vec` would leave what it held behind, unwiped.
+    pub(crate) fn push(&mut self, bytes: &[u8], most: usize) {
+        let length = self.0.len().saturating_add(bytes.len());
+        if length > self.0.capacity() {
+            let mut larger = Vec::with_capacity(length.saturating_mul(2).min(most));
+            larger.extend_from_slice(&self.0);
+            wipe(&mut std::mem::replace(&mut self.0, larger));
+        }
+        self.0.extend_from_slice(bytes);
+    }
 }
 
 impl Drop for Secret {

@@ -79,3 +79,9 @@ fn nothing_gets_into_a_request_head_that_would_end_a_line() {
     }
     assert_eq!(application_field("Accept", "a\tb \u{e9}".as_bytes()), Ok(()));
 }
+
+#[test]
+fn a_query_is_not_shown() {
+    let debug = format!("{:?}", Request { target: "/upload?sig=s3cret", ..GET });
+    assert!(debug.contains("\"/upload\"") && !debug.contains("s3cret"), "{debug}");
+}

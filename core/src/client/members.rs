@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// The members that are read; a second one of the same name is an error, all others are skipped.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub(crate) struct Members<'a> {
     pub(crate) token: Option<Cow<'a, [u8]>>,
     pub(crate) access_token: Option<Cow<'a, [u8]>>,

@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
@@ -49,8 +50,9 @@ const ALERT: u8 = 21;
 /// The plain text of a record, RFC 8446 section 5.1.
 const FRAGMENT: usize = 16 * 1024;
 
-/// What the connection wants. The same until a call answers it or brings something new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the connection wants. The same until a call answers it or brings something new. `Debug` prints how many bytes
+/// there are, and not which.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tls<'a> {
     /// Write some of these bytes to the socket, then call [`TlsClient::wrote`], or [`TlsClient::write_failed`].
@@ -64,6 +66,18 @@ pub enum Tls<'a> {
     Closed,
     /// The connection failed; what there was to write about it has been written.
     Failed(&'a TlsError),
+}
+
+impl fmt::Debug for Tls<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write(bytes) => f.debug_tuple("Write").field(&bytes.len()).finish(),
+            Self::Plain(bytes) => f.debug_tuple("Plain").field(&bytes.len()).finish(),
+            Self::Read => f.write_str("Read"),
+            Self::Closed => f.write_str("Closed"),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
 }
 
 /// One TLS connection to one origin with one profile.

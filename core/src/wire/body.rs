@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use zeroize::Zeroizing;
-
 use super::{Head, MAX_EXTENSIONS, MAX_FIELDS, MAX_TRAILERS, WireError};
+use crate::secret::Secret;
 
 /// Finds the content of one response (RFC 9112 section 6.3).
 ///
@@ -266,7 +265,7 @@ fn content_length(head: &Head) -> Result<Option<u64>, WireError> {
 #[derive(Debug)]
 pub struct Collector {
     limit: usize,
-    content: Zeroizing<Vec<u8>>,
+    content: Secret,
 }
 
 impl Collector {
@@ -276,22 +275,16 @@ impl Collector {
         if length > limit {
             return Err(WireError::TooLong);
         }
-        Ok(Self { limit, content: Zeroizing::new(Vec::with_capacity(length)) })
+        Ok(Self { limit, content: Secret::from(Vec::with_capacity(length)) })
     }
 
     /// Takes content in.
     pub fn push(&mut self, content: &[u8]) -> Result<(), WireError> {
-        let length = self.content.len().saturating_add(content.len());
+        let length = self.content().len().saturating_add(content.len());
         if length > self.limit {
             return Err(WireError::TooLong);
         }
-        if length > self.content.capacity() {
-            // A Vec that grows leaves what it held behind, unwiped.
-            let mut larger = Zeroizing::new(Vec::with_capacity(length.saturating_mul(2).min(self.limit)));
-            larger.extend_from_slice(&self.content);
-            self.content = larger;
-        }
-        self.content.extend_from_slice(content);
+        self.content.push(content, self.limit);
         Ok(())
     }
 
@@ -302,6 +295,6 @@ impl Collector {
 
     /// What was put together.
     pub fn content(&self) -> &[u8] {
-        &self.content
+        self.content.expose()
     }
 }

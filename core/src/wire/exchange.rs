@@ -68,8 +68,8 @@ use crate::time::Time;
 /// new connection costs more than this, and less than a blob.
 pub const MAX_DISCARD: usize = 64 * 1024;
 
-/// What the host does next. It borrows the exchange, so it cannot be kept past its answer.
-#[derive(Debug)]
+/// What the host does next. It borrows the exchange, so it cannot be kept past its answer. `Debug` prints how many bytes
+/// there are, and not which: on plain http there is a token among them.
 #[non_exhaustive]
 pub enum Do<'a> {
     /// Connect, or take a link out of the pool; then [`Exchange::connected`], or [`Exchange::failed`].
@@ -108,6 +108,24 @@ pub enum Do<'a> {
     Done,
     /// The exchange has failed and stays so. Close the socket.
     Failed(&'a Error),
+}
+
+impl fmt::Debug for Do<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(target) => f.debug_tuple("Connect").field(target).finish(),
+            Self::Write(bytes) => f.debug_tuple("Write").field(&bytes.len()).finish(),
+            Self::Read => f.write_str("Read"),
+            Self::WantBody { again } => f.debug_struct("WantBody").field("again", again).finish(),
+            Self::Head(head) => f.debug_tuple("Head").field(head).finish(),
+            Self::Body(bytes) => f.debug_tuple("Body").field(&bytes.len()).finish(),
+            Self::Credentials(query) => f.debug_tuple("Credentials").field(query).finish(),
+            Self::Wait { until, why } => f.debug_struct("Wait").field("until", until).field("why", why).finish(),
+            Self::Close => f.write_str("Close"),
+            Self::Done => f.write_str("Done"),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
 }
 
 /// One request of the application with all that belongs to it: token requests, redirects, connections.

@@ -1,5 +1,6 @@
 //! Request heads and the chunks of request bodies: bytes into the caller's `Vec`.
 
+use std::fmt;
 use std::io::Write as _;
 
 use super::WireError;
@@ -18,7 +19,7 @@ pub enum Framing {
 }
 
 /// The head of one request, without its other fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
     /// The method, case-sensitive.
     pub method: &'a str,
@@ -30,6 +31,13 @@ pub struct Request<'a> {
     pub framing: Framing,
     /// Whether to say `Connection: close`. HTTP/1.1 needs no other word to keep a connection.
     pub close: bool,
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.target.split('?').next().unwrap_or_default();
+        f.debug_struct("Request").field("method", &self.method).field("path", &path).finish_non_exhaustive()
+    }
 }
 
 impl Request<'_> {

@@ -339,7 +339,8 @@ fn much_data_goes_both_ways() {
                     pipe.server.write_tls(&mut pipe.down).unwrap();
                 }
             }
-            Tls::Plain(bytes) => {
+            plain @ Tls::Plain(bytes) => {
+                assert_eq!(format!("{plain:?}"), format!("Plain({})", bytes.len()), "how much, not what");
                 echoed.extend_from_slice(bytes);
                 let n = bytes.len();
                 pipe.client.took(n);

@@ -291,6 +291,7 @@ fn more_than_was_lent_cannot_be_written() {
         exchange.connected(NOW, None);
         let Do::Write(bytes) = exchange.poll(NOW, waker) else { panic!("nothing to write") };
         let more = bytes.len() + 1;
+        assert_eq!(format!("{:?}", exchange.poll(NOW, waker)), format!("Write({})", more - 1), "how many, not which");
         exchange.wrote(more);
         let Do::Failed(error) = exchange.poll(NOW, waker) else { panic!("not failed") };
         assert_eq!(error.fault(), Fault::Local);
