@@ -24,7 +24,7 @@ test: tests/servers/.there ## all tests, real servers included
 	@$(MAKE) --no-print-directory test-wasm
 	@BUILT=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/deps sh ffi-c/go/test.sh
 	@$(MAKE) --no-print-directory test-envoy
-	@SECONDS_EACH=$${SECONDS_EACH:-30} JOBS=2 sh core/fuzz/run.sh
+	@SECONDS_EACH=$${SECONDS_EACH:-30} SEED=1 JOBS=2 sh core/fuzz/run.sh
 
 test-python: tests/servers/.there ## the Python module: pytest against real servers, types, doctests; PYTHON=python3.12 for another
 	@sh bindings-python/test.sh

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds all fuzz targets once and runs each for SECONDS_EACH seconds (30) from its committed seeds; one line a target,
-# and exit 1 if one found something. TARGETS="flow tls" runs these only, JOBS=2 as many at the same time.
+# and exit 1 if one found something. TARGETS="flow tls" runs these only, JOBS=2 as many at the same time, SEED=1 always with
+# this seed of libFuzzer's, so that a run which finds something can be had again; without it each run looks elsewhere.
 #
 # It does what cargo-fuzz does, with the same flags, and saves the two minutes of installing that: the targets link
 # libFuzzer from the crate `libfuzzer-sys`. `cargo fuzz run TARGET` in `core` works too, where it is installed.
@@ -50,10 +51,13 @@ one() {
 	mkdir -p "corpus/$target" "seeds/$target" "artifacts/$target"
 	log=artifacts/$target.log
 	if "$out/$host/release/$target" "corpus/$target" "seeds/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-		-max_len="${MAX_LEN:-4096}" -artifact_prefix="artifacts/$target/" -print_final_stats=1 >"$log" 2>&1; then
+		-max_len="${MAX_LEN:-4096}" -seed="${SEED:-0}" -artifact_prefix="artifacts/$target/" -print_final_stats=1 >"$log" 2>&1; then
 		result=good
 	else
 		result="FOUND: $(ls -t "artifacts/$target" | head -1), see core/fuzz/$log"
+		# What went wrong, and the input itself where it is short: the file may be on a machine that is gone tomorrow.
+		grep -a -A 2 -e ' panicked at ' -e '^==.*ERROR' "$log" | cut -c 1-1000 >&2 || true
+		(cd "artifacts/$target" && ls -t | head -1 | xargs base64 -w 0 | cut -c 1-6000; echo) >&2
 	fi
 	stat() { sed -n "s/^stat::$1: *//p" "$log"; }
 	first=$(sed -n 's/.*INITED cov: \([0-9]*\).*/\1/p' "$log" | head -1)

@@ -18,6 +18,8 @@ pub mod profile;
 #[cfg(feature = "tls")]
 mod sessions;
 #[cfg(feature = "tls")]
+mod step;
+#[cfg(feature = "tls")]
 mod verify;
 #[cfg(feature = "pem")]
 mod x509;
@@ -25,7 +27,7 @@ mod x509;
 #[cfg(feature = "tls")]
 pub(crate) use buffer::Buffer;
 #[cfg(feature = "tls")]
-pub use client::{Tls, TlsClient};
+pub use client::TlsClient;
 #[cfg(feature = "tls")]
 pub use error::{ServerFlaw, TlsError};
 pub use evidence::{Evidence, Flaw, Shown, Version};
@@ -35,5 +37,7 @@ pub use identity::{IdentityError, IdentityFlaw, SignError, Signer};
 #[cfg(all(feature = "pem", feature = "config"))]
 pub(crate) use pem::certificates;
 pub use profile::{Attempt, Choice, Profile, ProfileId, Provider, Roots, Settings};
+#[cfg(feature = "tls")]
+pub use step::Tls;
 #[cfg(feature = "pem")]
 pub use x509::name_text;
