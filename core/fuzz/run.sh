@@ -57,7 +57,7 @@ one() {
 		result="FOUND: $(ls -t "artifacts/$target" | head -1), see core/fuzz/$log"
 		# What went wrong, and the input itself where it is short: the file may be on a machine that is gone tomorrow.
 		grep -a -A 2 -e ' panicked at ' -e '^==.*ERROR' "$log" | cut -c 1-1000 >&2 || true
-		(cd "artifacts/$target" && ls -t | head -1 | xargs base64 -w 0 | cut -c 1-6000; echo) >&2
+		(cd "artifacts/$target" && ls -t | head -1 | xargs base64 -w 0 | cut -c 1-6000) >&2
 	fi
 	stat() { sed -n "s/^stat::$1: *//p" "$log"; }
 	first=$(sed -n 's/.*INITED cov: \([0-9]*\).*/\1/p' "$log" | head -1)
