@@ -3,9 +3,13 @@
 //! An origin is (scheme, host, effective port), RFC 6454. The host is written in one way only, so that two origins are
 //! the same exactly when their texts are. Nothing is repaired: what some parser might read differently is an error.
 
+mod class;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+
+pub use class::Class;
 
 /// The longest URL that is looked at, in bytes: the limit on a request line that servers in front of registries set.
 pub const MAX_URL: usize = 8192;
@@ -219,11 +223,15 @@ impl Url {
         Ok(Self { origin: Origin::new(scheme, &parse_host(host)?, port), rest: rest.into() })
     }
 
-    /// Resolves a URL reference of a server against this URL (RFC 3986 section 5.2). An empty reference is no
-    /// reference, which the caller has to see to.
+    /// Resolves a URL reference of a server against this URL (RFC 3986 section 5.2). An empty one is this URL.
     pub fn join(&self, reference: &str) -> Result<Self, UrlFlaw> {
-        if has_scheme(reference) {
+        // A colon in the first segment ends a scheme, whatever follows it (RFC 3986 section 4.2).
+        if reference.split(['/', '?', '#']).next().is_some_and(|first| first.contains(':')) {
             return Self::parse(reference);
+        }
+        // Browsers read a backslash as a slash, and so the host behind it.
+        if reference.strip_prefix('/').unwrap_or(reference).starts_with('\\') {
+            return Err(UrlFlaw::Host);
         }
         if reference.starts_with("//") {
             return Self::parse(&format!("{}:{reference}", self.origin.scheme.as_str()));
@@ -232,6 +240,7 @@ impl Url {
         let whole = match reference.as_bytes().first() {
             Some(b'/') => format!("{}{reference}", self.origin),
             Some(b'?') => format!("{}{path}{reference}", self.origin),
+            Some(b'#') | None => format!("{self}{reference}"),
             _ => {
                 let folder = path.rfind('/').map_or("/", |at| path.get(..=at).unwrap_or("/"));
                 let (named, query) = reference.split_at(reference.find(['?', '#']).unwrap_or(reference.len()));
@@ -290,7 +299,7 @@ impl fmt::Debug for Url {
     }
 }
 
-/// Whether a reference begins with a scheme. `host:5000/x` does not: a digit after the colon makes it a host and port.
+/// Whether a realm begins with a scheme. `host:5000/x` does not: a digit after the colon makes it a host and port.
 pub(crate) fn has_scheme(reference: &str) -> bool {
     let Some((scheme, after)) = reference.split_once(':') else { return false };
     scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -370,83 +379,6 @@ fn is_number(label: &str) -> bool {
     }
 }
 
-/// How far away an address is, from far to near; `Never` is not for any hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Class {
-    /// Reachable from the whole internet.
-    Public,
-    /// RFC 1918, RFC 6598 (100.64/10) and unique local (fc00::/7).
-    Private,
-    /// 127/8 and ::1.
-    Loopback,
-    /// Link-local, the clouds' metadata services, multicast, unspecified and reserved.
-    Never,
-}
-
-/// The addresses of the metadata services of AWS, GCP, Azure, Oracle and Alibaba that are not link-local.
-const METADATA_4: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
-const METADATA_6: [Ipv6Addr; 2] =
-    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
-
-impl Class {
-    /// The class of an address; an IPv4 address inside an IPv6 one counts as itself.
-    pub fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(v4) => Self::of_v4(v4),
-            IpAddr::V6(v6) => match embedded(v6) {
-                Some(v4) => Self::of_v4(v4),
-                None => Self::of_v6(v6),
-            },
-        }
-    }
-
-    fn of_v4(v4: Ipv4Addr) -> Self {
-        let [a, b, _, _] = v4.octets();
-        if v4.is_link_local() || v4.is_multicast() || a == 0 || a >= 240 || METADATA_4.contains(&v4) {
-            Self::Never
-        } else if v4.is_loopback() {
-            Self::Loopback
-        } else if v4.is_private() || (a == 100 && (64..128).contains(&b)) {
-            Self::Private
-        } else {
-            Self::Public
-        }
-    }
-
-    fn of_v6(v6: Ipv6Addr) -> Self {
-        let [first, second, third, ..] = v6.segments();
-        if v6.is_unspecified() || v6.is_multicast() || first & 0xffc0 == 0xfe80 || METADATA_6.contains(&v6) {
-            Self::Never
-        } else if v6.is_loopback() {
-            Self::Loopback
-        } else if first & 0xfe00 == 0xfc00
-            || first & 0xffc0 == 0xfec0 // site-local, RFC 3879
-            || (first, second, third) == (0x64, 0xff9b, 1)
-        // the NAT64 prefix for local use, RFC 8215
-        {
-            Self::Private
-        } else {
-            Self::Public
-        }
-    }
-}
-
-/// The IPv4 address that an IPv6 one leads to: mapped and compatible (RFC 4291 section 2.5.5), NAT64 (RFC 6052) and
-/// 6to4 (RFC 3056).
-fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let from = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
-    };
-    match v6.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(from(high, low)),
-        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(from(high, low)),
-        [0x2002, high, low, ..] => Some(from(high, low)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -462,10 +394,18 @@ mod tests {
             ("../y?a=/../b", "https://reg.example/v2/app/y?a=/../b"),
             ("./../../..", "https://reg.example/"),
             ("HTTP://Other.example./x#frag", "http://other.example/x"),
+            ("#frag", "https://reg.example/v2/app/blobs/x?q=1"),
+            ("", "https://reg.example/v2/app/blobs/x?q=1"),
+            ("./sha256:1", "https://reg.example/v2/app/blobs/sha256:1"),
         ] {
             assert_eq!(base.join(reference).unwrap().to_string(), whole, "{reference}");
         }
-        assert_eq!(base.join("javascript:alert(1)"), Err(UrlFlaw::Scheme));
+        for scheme in ["javascript:alert(1)", "data:1", "reg.example:5000/x", "sha256:1", "://evil.example/x"] {
+            assert_eq!(base.join(scheme), Err(UrlFlaw::Scheme), "{scheme}");
+        }
+        for backslash in ["\\\\evil.example/x", "/\\evil.example/x", "\\x", "//evil.example\\x/"] {
+            assert_eq!(base.join(backslash), Err(UrlFlaw::Host), "{backslash}");
+        }
         assert_eq!(base.join(" /x"), Err(UrlFlaw::Character));
     }
 
@@ -478,26 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_have_one_class() {
-        for (address, class) in [
-            ("192.0.2.1", Class::Public),
-            ("100.63.255.255", Class::Public),
-            ("100.64.0.1", Class::Private),
-            ("172.31.0.1", Class::Private),
-            ("172.32.0.1", Class::Public),
-            ("127.255.0.1", Class::Loopback),
-            ("::1", Class::Loopback),
-            ("::", Class::Never),
-            ("::7f00:1", Class::Loopback),
-            ("fec0::1", Class::Private),
-            ("64:ff9b:1::a9fe:a9fe", Class::Private),
-            ("2002:7f00:1::", Class::Loopback),
-            ("239.1.1.1", Class::Never),
-            ("168.63.129.16", Class::Never),
-            ("fd20:ce::254", Class::Never),
-        ] {
-            assert_eq!(Class::of(address.parse().unwrap()), class, "{address}");
-        }
+    fn a_name_may_tell_the_class() {
         assert_eq!(Origin::parse("https://a.localhost/").unwrap().class(), Some(Class::Loopback));
         assert_eq!(Origin::parse("https://localhost.example/").unwrap().class(), None);
     }
