@@ -147,8 +147,10 @@ pub(crate) fn may_be_proxied(config: &Config, ask: &Question<'_>) -> Result<(), 
 fn has_leave(config: &Config, ask: &Question<'_>) -> bool {
     let kind = if ask.hop.is_token() { PairKind::Token } else { PairKind::Storage };
     let target = ask.target.origin();
+    // A pair is for its registry's own answers: who else leads there has no leave.
+    let holds = ask.hop.is_token() || (ask.hop != Hop::Layer && ask.chain.only_to(ask.anchor, target));
     config.exact(target).is_some_and(|host| host.local)
-        || (ask.hop != Hop::Layer && config.find_pair(ask.anchor, kind, target).is_some_and(|pair| pair.local))
+        || (holds && config.find_pair(ask.anchor, kind, target).is_some_and(|pair| pair.local))
 }
 
 /// What is refused whatever the grants are.

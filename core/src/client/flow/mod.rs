@@ -217,7 +217,7 @@ impl Flow {
         };
         let (url, hop) = (out.url.clone(), out.hop);
         let address = if let Dial::Ip(address) = to { Some(address) } else { None };
-        let chain = Chain::at(self.anchor.clone());
+        let chain = if hop.is_token() { Chain::at(self.anchor.clone()) } else { self.here.chain.clone() };
         let ask = Question { address, ..self.question(hop, &url, &chain, false) };
         let answer = match to {
             Dial::Ip(_) => may_be_at(&self.config, &ask),
