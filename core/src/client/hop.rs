@@ -182,9 +182,8 @@ fn token(config: &Config, ask: &Question<'_>) -> Decision {
         }
     } else if target.host() == anchor.host() {
         let own = config.exact(target).map(|_| target.clone());
-        let identity = own.as_ref().and_then(|own| identity_of(config, own));
         Grants {
-            identity: identity.or_else(|| identity_of(config, anchor)).filter(|_| target.is_https()),
+            identity: identity_of(config, target).filter(|_| own.is_some()).or_else(|| lent(config, anchor, target)),
             headers_of: own,
             ..sending(Reason::SameHost)
         }
@@ -228,9 +227,9 @@ fn may_send_password(config: &Config, target: &Origin) -> Result<(), Reason> {
 
 fn paired(config: &Config, pair: &Pair) -> Grants {
     let own = config.exact(&pair.other).and_then(|_| identity_of(config, &pair.other));
-    let lent = || identity_of(config, &pair.registry).filter(|_| pair.identity);
+    let lent = || lent(config, &pair.registry, &pair.other).filter(|_| pair.identity);
     Grants {
-        identity: own.or_else(lent).filter(|_| pair.other.is_https()),
+        identity: own.or_else(lent),
         headers_of: config.exact(&pair.other).map(|_| pair.other.clone()),
         ..nothing(Reason::Paired)
     }
@@ -238,8 +237,13 @@ fn paired(config: &Config, pair: &Pair) -> Grants {
 
 /// The origin itself, if its entry has an identity to show and a connection to show it on.
 pub(crate) fn identity_of(config: &Config, origin: &Origin) -> Option<Origin> {
-    let has = origin.is_https() && !config.identities(origin).is_empty();
-    has.then(|| origin.clone())
+    lent(config, origin, origin)
+}
+
+/// An origin whose entry has an identity, if the target has a connection to show it on.
+fn lent(config: &Config, whose: &Origin, target: &Origin) -> Option<Origin> {
+    let has = target.is_https() && !config.identities(whose).is_empty();
+    has.then(|| whose.clone())
 }
 
 const fn nothing(reason: Reason) -> Grants {
