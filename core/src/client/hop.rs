@@ -135,6 +135,14 @@ pub(crate) fn may_be_at(config: &Config, ask: &Question<'_>) -> Result<(), Reaso
     Err(Reason::MoreLocal)
 }
 
+/// Whether a password may go to this address: over plain http to loopback, or by name. A name like `localhost` may lead
+/// elsewhere.
+pub(crate) fn may_take_password(config: &Config, target: &Origin, address: Option<IpAddr>) -> Result<(), Reason> {
+    let near = address.is_none_or(|address| Class::of(address) == Class::Loopback);
+    let allowed = near || target.is_https() || config.exact(target).is_some_and(|host| host.password_over_http);
+    if allowed { Ok(()) } else { Err(Reason::PasswordOverHttp) }
+}
+
 /// Whether the hop may go through a proxy that resolves the name.
 pub(crate) fn may_be_proxied(config: &Config, ask: &Question<'_>) -> Result<(), Reason> {
     let local = ask.target.origin().class().is_some_and(|class| class != Class::Public);

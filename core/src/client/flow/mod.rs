@@ -16,7 +16,7 @@ use super::agent::{Agent, Referrer};
 use super::cache::Token;
 use super::config::Config;
 use super::credentials::{Credentials, Found, HelperFailure, Query, Source};
-use super::hop::{Chain, Hop, Question, may_be_at, may_be_proxied};
+use super::hop::{Chain, Hop, Question, Reason, may_be_at, may_be_proxied, may_take_password};
 use super::trace::{Line, Trace};
 use crate::error::{Error, ErrorKind, Failure};
 use crate::origin::{Class, Origin, Url, UrlFlaw};
@@ -223,6 +223,10 @@ impl Flow {
             Dial::Ip(_) => may_be_at(&self.config, &ask),
             Dial::Proxied => may_be_proxied(&self.config, &ask),
         };
+        let answer = match answer {
+            Ok(()) if out.has_password() => may_take_password(&self.config, url.origin(), address),
+            other => other,
+        };
         if let (Some(address), Ok(())) = (address, answer)
             && *url.origin() == self.anchor
         {
@@ -230,9 +234,12 @@ impl Flow {
         }
         let what = address.map_or_else(|| "of a proxy".to_string(), |address| address.to_string());
         self.trace.add(Line::Dial { what, refused: answer.is_err() });
-        answer.map_err(|reason| match address {
-            Some(address) => Error::at(ErrorKind::Address(Some(address)), hop, Some(url.origin().clone())),
-            None => Error::at(ErrorKind::Denied(reason), hop, Some(url.origin().clone())),
+        answer.map_err(|reason| {
+            let kind = match address {
+                Some(address) if reason != Reason::PasswordOverHttp => ErrorKind::Address(Some(address)),
+                _ => ErrorKind::Denied(reason),
+            };
+            Error::at(kind, hop, Some(url.origin().clone()))
         })
     }
 

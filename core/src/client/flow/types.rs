@@ -97,6 +97,12 @@ impl Outgoing {
     pub fn header(&self, name: &str) -> Option<&Secret> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
+
+    /// Whether a password or a refresh token is in it.
+    pub(crate) fn has_password(&self) -> bool {
+        let basic = || self.header("authorization").is_some_and(|value| value.expose().starts_with(b"Basic "));
+        matches!(self.body, Body::Form(_)) || basic()
+    }
 }
 
 /// The body of an [`Outgoing`].
