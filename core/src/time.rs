@@ -27,6 +27,12 @@ impl Time {
         u64::try_from((days * 86_400 + seconds) * 1000).ok().map(Self)
     }
 
+    /// Whether this time, set at most `most` milliseconds ahead, is still to come: a clock that jumped back since then
+    /// does not put it off for longer than that.
+    pub(crate) const fn is_ahead(self, now: Self, most: u64) -> bool {
+        now.0 < self.0 && self.0 - now.0 <= most
+    }
+
     /// Milliseconds from `earlier` to this time, 0 if that lies in the future.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

@@ -12,10 +12,14 @@ use crate::time::Time;
 /// Milliseconds after which the duty of a flow that does not answer goes to the next one that polls: the usual limit of
 /// one request.
 const LEASE: u64 = 30_000;
+/// The longest one, of a flow that waits for the time that a token service named.
+const MAX_LEASE: u64 = 2 * LEASE;
 /// Milliseconds for which a refusal of a token service is everybody's answer.
 const SHARED_REFUSAL: u64 = 1_000;
 /// No `Retry-After` keeps new flows away for longer, in milliseconds.
 const MAX_SHARED_REFUSAL: u64 = 600_000;
+/// The longest back-off, in milliseconds.
+const MAX_BACK_OFF: u64 = 30_000;
 
 /// One who acts, and those who wait for it.
 #[derive(Debug, Default)]
@@ -29,7 +33,7 @@ impl Gate {
     /// the duty is free at the latest.
     pub(crate) fn enter(&mut self, flow: u64, now: Time, waker: &Waker) -> Result<(), Time> {
         match self.holder {
-            Some((holder, until)) if holder != flow && now < until => {
+            Some((holder, until)) if holder != flow && until.is_ahead(now, MAX_LEASE) => {
                 match self.waiters.get_mut(&flow) {
                     Some(parked) => parked.clone_from(waker),
                     None => drop(self.waiters.insert(flow, waker.clone())),
@@ -57,7 +61,7 @@ impl Gate {
     }
 
     fn is_held(&self, now: Time) -> bool {
-        self.holder.is_some_and(|(_, until)| now < until)
+        self.holder.is_some_and(|(_, until)| until.is_ahead(now, MAX_LEASE))
     }
 
     fn is_idle(&self) -> bool {
@@ -101,6 +105,12 @@ struct Work {
     not_before: Time,
 }
 
+impl Work {
+    fn is_backing_off(&self, now: Time) -> bool {
+        self.not_before.is_ahead(now, MAX_BACK_OFF)
+    }
+}
+
 /// What a flow that needs a token is told.
 #[derive(Debug)]
 pub(crate) enum Turn {
@@ -132,7 +142,7 @@ impl Slot {
             // One flow renews in the last tenth, the others go on with the old one.
             let busy = self.work.as_mut().is_some_and(|work| {
                 work.gate.waiters.remove(&flow);
-                now < work.not_before || (work.gate.is_held(now) && !work.gate.is_held_by(flow))
+                work.is_backing_off(now) || (work.gate.is_held(now) && !work.gate.is_held_by(flow))
             });
             if busy || !token.is_late(now) {
                 return Turn::Use(token);
@@ -144,7 +154,7 @@ impl Slot {
         }
         let work = self.work();
         if let Some((error, until)) = &work.refused
-            && now < *until
+            && until.is_ahead(now, MAX_SHARED_REFUSAL)
         {
             return Turn::Fail(error.clone());
         }
@@ -154,7 +164,7 @@ impl Slot {
         {
             return Turn::Fail(error.clone());
         }
-        if now < work.not_before && !work.gate.is_held_by(flow) {
+        if work.is_backing_off(now) && !work.gate.is_held_by(flow) {
             return Turn::BackOff(work.not_before);
         }
         match work.gate.enter(flow, now, waker) {
@@ -188,8 +198,8 @@ impl Slot {
     /// Whether there is more to it than its token.
     pub(crate) fn is_busy(&self, now: Time) -> bool {
         self.work.as_ref().is_some_and(|work| {
-            let refused = work.refused.as_ref().is_some_and(|(_, until)| now < *until);
-            !work.gate.is_idle() || now < work.not_before || refused
+            let refused = work.refused.as_ref().is_some_and(|(_, until)| until.is_ahead(now, MAX_SHARED_REFUSAL));
+            !work.gate.is_idle() || work.is_backing_off(now) || refused
         })
     }
 
@@ -226,7 +236,7 @@ impl Slot {
         work.lost += 1;
         work.lost_error = Some(error);
         if work.lost >= 2 {
-            work.not_before = now.plus_seconds((1 << (work.lost - 2).min(5)).min(30));
+            work.not_before = now.plus_millis((1000 << (work.lost - 2).min(5)).min(MAX_BACK_OFF));
         }
     }
 }

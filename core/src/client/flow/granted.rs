@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use super::fetch::Way;
 use super::registry::location;
-use super::{Answer, Flow, Sent, State, Waiting};
+use super::{Answer, Flow, MAX_WAIT, Sent, State, Waiting};
 use crate::client::cache::Token;
 use crate::client::credentials::bearer;
 use crate::client::hop::{Hop, Reason};
@@ -16,9 +16,6 @@ use crate::error::{CertificateState, Diagnosis, Error, ErrorKind};
 use crate::origin::Url;
 use crate::secret::Secret;
 use crate::time::Time;
-
-/// Seconds for which a `Retry-After` is waited out.
-const MAX_RETRY_AFTER: u64 = 30;
 
 impl Flow {
     /// The token service's answer.
@@ -139,7 +136,7 @@ impl Flow {
         if matches!(status, 429 | 503) {
             let retry_at = answer.header("retry-after").and_then(|value| token::retry_after(now, value));
             if let Some(at) = retry_at
-                && at.since(now) <= MAX_RETRY_AFTER * 1000
+                && at.since(now) <= MAX_WAIT
                 && !std::mem::replace(&mut self.causes.retry_after, true)
             {
                 let mut shared = self.agent.shared();

@@ -28,6 +28,8 @@ use fetch::Fetch;
 
 /// Token requests in one flow: each cause once, and a registry that answers slower than its tokens live.
 const MAX_TOKENS: u32 = 5;
+/// Milliseconds that a flow waits at the most, other than for another one: the longest `Retry-After` and back-off.
+const MAX_WAIT: u64 = 30_000;
 
 /// One request of the application, owned by one task.
 ///
@@ -190,7 +192,7 @@ impl Flow {
     /// is woken when a [`Step::Wait`] for another flow may be over.
     pub fn poll(&mut self, now: Time, waker: &Waker) -> Step<'_> {
         if let State::Wait { until, why } = self.state
-            && (why == Waiting::Token || now >= until)
+            && (why == Waiting::Token || !until.is_ahead(now, MAX_WAIT))
         {
             self.state = State::Prepare;
         }
