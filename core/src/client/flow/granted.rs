@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::fetch::Way;
-use super::registry::location;
+use super::redirect::location;
 use super::{Answer, Flow, MAX_WAIT, Sent, State, Waiting};
 use crate::client::cache::Token;
 use crate::client::credentials::bearer;

@@ -3,6 +3,7 @@
 mod fetch;
 mod granted;
 mod prepare;
+mod redirect;
 mod registry;
 mod types;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::fetch::Fetch;
-use super::{Answer, Flow, Place, Redirects, Sent, State, Waiting};
+use super::{Answer, Flow, Redirects, Sent, State, Waiting};
 use crate::challenge::{self, Challenge};
 use crate::client::agent::fingerprint;
 use crate::client::cache::{Memory, Token};
@@ -13,7 +13,7 @@ use crate::client::hop::{Chain, Decision, Grants, Hop, Reason, decide};
 use crate::client::slot::Turn;
 use crate::client::trace::Line;
 use crate::error::{Error, ErrorKind};
-use crate::origin::{Origin, Url, has_scheme};
+use crate::origin::{Url, has_scheme};
 use crate::scope::{self, Scope, covers, merge};
 use crate::time::Time;
 
@@ -178,7 +178,8 @@ impl Flow {
 
     /// The answer of the registry, or of where it redirected to.
     pub(super) fn registry_answer(&mut self, now: Time, answer: &Answer<'_>) -> Result<(), Error> {
-        let honoured = self.is_own(answer);
+        self.move_to(answer.url);
+        let honoured = self.is_own();
         let status = answer.status;
         if matches!(status, 301 | 302 | 303 | 307 | 308) && self.follow == Redirects::Core && self.follow_to(answer)? {
             return Ok(());
@@ -187,14 +188,12 @@ impl Flow {
             (401, true) => return self.challenged(now, answer),
             (401, false) => self.trace.add(Line::NotHonoured),
             (400 | 403, true) => {
-                if let Sent::Token(token) = &self.sent
-                    && token.is_late(now)
-                    && !self.causes.late
-                {
+                if let Sent::Token(token) = &self.sent {
                     let token = Arc::clone(token);
-                    self.causes.late = true;
-                    self.again("the token was at its end", &token);
-                    return Ok(());
+                    if token.is_late(now) && !std::mem::replace(&mut self.causes.late, true) {
+                        self.again("the token was at its end", &token);
+                        return Ok(());
+                    }
                 }
                 self.mount_denied = status == 403 && self.is_mount();
             }
@@ -209,46 +208,12 @@ impl Flow {
     }
 
     /// Whether the answer is the anchor's, on a chain that never left it: only then its challenge counts.
-    fn is_own(&self, answer: &Answer<'_>) -> bool {
-        let at_anchor = |origin: &Origin| *origin == self.anchor;
-        !self.here.chain.crossed(&self.anchor)
-            && self.here.url.as_ref().is_ok_and(|url| at_anchor(url.origin()))
-            && answer.url.is_none_or(|url| Origin::parse(url).is_ok_and(|origin| at_anchor(&origin)))
+    fn is_own(&self) -> bool {
+        !self.here.chain.crossed(&self.anchor) && self.here.url.as_ref().is_ok_and(|url| *url.origin() == self.anchor)
     }
 
     fn is_mount(&self) -> bool {
         self.start.url.as_ref().is_ok_and(|url| scope::is_mount(&self.start.method, url.rest()))
-    }
-
-    /// Follows a redirect. False: it is the application's answer.
-    fn follow_to(&mut self, answer: &Answer<'_>) -> Result<bool, Error> {
-        let safe = matches!(self.here.method.as_str(), "GET" | "HEAD");
-        if !safe && matches!(answer.status, 301 | 302) {
-            return Ok(false);
-        }
-        let denied = |reason, origin| Error::at(ErrorKind::Denied(reason), Hop::Redirect, origin);
-        let Some(location) = location(answer).map_err(|reason| denied(reason, None))? else { return Ok(false) };
-        let here = self.here.url.clone().map_err(|flaw| self.error(ErrorKind::Denied(Reason::Url(flaw))))?;
-        let base = answer.url.and_then(|url| Url::parse(url).ok()).unwrap_or_else(|| here.clone());
-        let url = base.join(location).map_err(|flaw| denied(Reason::Url(flaw), None))?;
-        let keeps_body = !safe && answer.status != 303;
-        if keeps_body && url.origin() != here.origin() && !self.is_upload() {
-            return Err(denied(Reason::BodyCrossing, Some(url.origin().clone())));
-        }
-        let method = match answer.status {
-            303 if self.here.method != "HEAD" => "GET".to_string(),
-            _ => self.here.method.clone(),
-        };
-        self.here = Place { hop: Hop::Redirect, method, url: Ok(url), chain: self.visited() };
-        self.decide_here()?;
-        self.keep = true;
-        self.state = State::Prepare;
-        Ok(true)
-    }
-
-    fn is_upload(&self) -> bool {
-        self.start.hop == Hop::Upload
-            || self.start.url.as_ref().is_ok_and(|url| scope::is_upload(&self.start.method, url.path()))
     }
 
     /// A 401 of the registry itself.
@@ -454,21 +419,4 @@ fn shown(realm: &str) -> String {
     let path = realm.split(['?', '#']).next().unwrap_or_default();
     let shown = path.rsplit_once('@').map_or(path.into(), |(_, rest)| format!("…@{rest}"));
     shown.chars().take(80).collect()
-}
-
-/// The Location of a redirect; empty is none, and fields that differ are refused.
-pub(super) fn location<'a>(answer: &Answer<'a>) -> Result<Option<&'a str>, Reason> {
-    let (mut first, mut differ) = (None, false);
-    answer.headers.each("location", &mut |value| {
-        differ |= first.is_some_and(|known| known != value);
-        first = first.or(Some(value));
-    });
-    if differ {
-        return Err(Reason::Location);
-    }
-    match first.map(std::str::from_utf8) {
-        Some(Err(_)) => Err(Reason::Location),
-        Some(Ok("")) | None => Ok(None),
-        Some(Ok(text)) => Ok(Some(text)),
-    }
 }
