@@ -17,6 +17,9 @@ use crate::origin::{Url, has_scheme};
 use crate::scope::{self, Scope, covers, merge};
 use crate::time::Time;
 
+/// RFC 6750 section 3.1.
+const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
+
 /// What can be made of the challenges of an answer.
 enum Pick {
     Bearer {
@@ -190,6 +193,10 @@ impl Flow {
             (400 | 403, true) => {
                 if let Sent::Token(token) = &self.sent {
                     let token = Arc::clone(token);
+                    // RFC 6750 section 3.1 has this status for it, distribution 401.
+                    if let Some(pick) = self.lacks_scope(answer) {
+                        return self.token_refused(now, &token, pick);
+                    }
                     if token.is_late(now) && !std::mem::replace(&mut self.causes.late, true) {
                         self.again("the token was at its end", &token);
                         return Ok(());
@@ -210,6 +217,15 @@ impl Flow {
     /// Whether the answer is the anchor's, on a chain that never left it: only then its challenge counts.
     fn is_own(&self) -> bool {
         !self.here.chain.crossed(&self.anchor) && self.here.url.as_ref().is_ok_and(|url| *url.origin() == self.anchor)
+    }
+
+    /// The challenge of a 403 that says so, once.
+    fn lacks_scope(&mut self, answer: &Answer<'_>) -> Option<Pick> {
+        if answer.status != 403 || self.causes.widened || answer.header("www-authenticate").is_none() {
+            return None;
+        }
+        let pick = self.pick(answer);
+        matches!(&pick, Pick::Bearer { error: Some(error), .. } if error == INSUFFICIENT_SCOPE).then_some(pick)
     }
 
     fn is_mount(&self) -> bool {
@@ -278,7 +294,7 @@ impl Flow {
             return Ok(());
         };
         self.remember(Memory::Bearer { realm, service });
-        if error.as_deref() == Some("insufficient_scope") || !covers(&token.asked, &scopes) {
+        if error.as_deref() == Some(INSUFFICIENT_SCOPE) || !covers(&token.asked, &scopes) {
             if std::mem::replace(&mut self.causes.widened, true) {
                 if self.is_mount() {
                     self.mount_denied = true;
@@ -294,10 +310,12 @@ impl Flow {
             self.restart();
             return Ok(());
         }
+        // Of other errors a new token makes none good, and neither does time.
+        if !matches!(error.as_deref(), None | Some("" | "invalid_token")) {
+            return Err(self.error(refused));
+        }
         let newer = self.newer(now, token);
-        if newer {
-            self.again("another flow has a newer token", token);
-        } else if token.is_live(now) && token.is_fresh(now) {
+        if !newer && token.is_live(now) && token.is_fresh(now) {
             if std::mem::replace(&mut self.causes.skew, true) {
                 return Err(self.error(refused));
             }
@@ -308,7 +326,7 @@ impl Flow {
             if token.is_live(now) && std::mem::replace(&mut self.causes.renewed, true) {
                 return Err(self.error(refused));
             }
-            self.again("the registry refused the token", token);
+            self.again(if newer { "another flow has a newer token" } else { "the registry refused the token" }, token);
         }
         Ok(())
     }
