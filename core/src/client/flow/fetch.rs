@@ -135,6 +135,10 @@ impl Flow {
                 return Ok(());
             }
         }
+        if !same {
+            // What is always refused is refused before anybody is asked for credentials.
+            self.decide_token(false)?;
+        }
         let credentials = match self.look(now, waker)? {
             Look::Waiting => return Ok(()),
             Look::None => None,
