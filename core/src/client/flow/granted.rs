@@ -46,20 +46,19 @@ impl Flow {
 
     fn token_redirect(&mut self, now: Time, answer: &Answer<'_>) -> Result<(), Error> {
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
+        if fetch.way != Way::Get && !matches!(answer.status, 307 | 308) {
+            let error = self.token_error(answer, None, None);
+            return self.token_fails(now, error, None);
+        }
         let denied = |reason| Error::at(ErrorKind::Denied(reason), Hop::TokenRedirect, None);
         let target = location(answer).map_err(denied);
         let target = target.and_then(|text| {
             text.map(|text| fetch.at.join(text).map_err(|flaw| denied(Reason::Url(flaw)))).transpose()
         });
-        let post = fetch.way != Way::Get;
         match target {
             Err(error) => self.token_fails(now, error, None),
             Ok(None) => {
                 let error = self.error(ErrorKind::TokenNowhere { status: answer.status });
-                self.token_fails(now, error, None)
-            }
-            Ok(Some(_)) if post && !matches!(answer.status, 307 | 308) => {
-                let error = self.token_error(answer, None, None);
                 self.token_fails(now, error, None)
             }
             Ok(Some(target)) => {
