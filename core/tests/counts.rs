@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::task::Waker;
 
-use regauth::{Agent, Answer, Config, Credentials, Flow, Origin, Step, Time, challenge};
+use regauth::{Agent, Answer, Config, Credentials, Flow, Host, Origin, Step, Time, challenge};
 
 thread_local! {
     /// Allocations, and bytes that are live, of one thread: tests run beside each other.
@@ -184,4 +184,22 @@ fn refusals_of_many_repositories_are_forgotten() {
     refuse(5_000);
     let more = LIVE.get().wrapping_sub(before).cast_signed();
     assert!(more < 64 * 1024, "{more} bytes more are live");
+}
+
+/// Servers name as many hosts as they like: those without an entry of their own share one profile.
+#[test]
+fn hosts_that_servers_name_take_no_profiles() {
+    let mut config = Config::default();
+    config.default_host(Host::default());
+    let agent = Agent::new(config).unwrap();
+    let mut profiles = std::collections::HashSet::new();
+    for number in 0..100 {
+        let mut flow = agent.request("GET", &url(0)).unwrap();
+        assert!(matches!(flow.poll(NOW, Waker::noop()), Step::Send(_)));
+        let location = [("Location", format!("https://blobs-{number}.example/x"))];
+        flow.answer(NOW, Answer::new(307, &location));
+        let Step::Send(out) = flow.poll(NOW, Waker::noop()) else { panic!("no redirect") };
+        profiles.insert(out.tls);
+    }
+    assert_eq!(profiles.len(), 1);
 }

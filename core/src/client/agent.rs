@@ -174,15 +174,15 @@ impl Agent {
         self.0.flows.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The profile for `target` with the identity of `identity`'s entry, and its id. All origins without an entry share
-    /// one.
+    /// The profile for `target` with the identity of `identity`'s entry, and its id. All origins without an entry of
+    /// their own share one: servers name as many as they like.
     pub(crate) fn intern(
         &self,
         config: &Arc<Config>,
         target: &Origin,
         identity: Option<&Origin>,
     ) -> (ProfileId, Profile) {
-        let named = config.entry(target).is_some();
+        let named = config.exact(target).is_some();
         self.intern_slot(config, (named.then(|| target.clone()), identity.cloned()))
     }
 

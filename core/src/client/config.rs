@@ -341,9 +341,10 @@ impl Config {
         self.offline_token
     }
 
-    /// The TLS profile for `target` that shows the identities of `identity`'s entry.
+    /// The TLS profile for `target`, or for all origins without an entry of their own, that shows the identities of
+    /// `identity`'s entry.
     pub(crate) fn profile(&self, target: Option<&Origin>, identity: Option<&Origin>) -> Profile {
-        let host = target.and_then(|origin| self.entry(origin));
+        let host = target.map_or(self.default_host.as_ref(), |origin| self.entry(origin));
         let whose = identity.and_then(|origin| self.entry(origin));
         Profile::new(Settings {
             roots: host.and_then(|host| host.roots.clone()).unwrap_or_else(|| self.roots.clone()),
