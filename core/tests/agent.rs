@@ -465,3 +465,23 @@ fn arbitrary_answers_end_within_a_bound() {
         }
     }
 }
+
+/// A renewal that nobody waits for is for tokens that serve requests, and with the credentials of now.
+#[test]
+fn what_nobody_uses_is_not_renewed_and_neither_is_what_was_replaced() {
+    let agent = warm(300);
+    let at = Time(NOW.0 + 245_000);
+    let mut renewal = agent.due(at).unwrap();
+    assert_eq!(hop(&mut renewal, at), Some(Hop::Token));
+    grant(&mut renewal, at, "T2", 300);
+    assert!(matches!(renewal.poll(at, Waker::noop()), Step::Done));
+    assert!(agent.due(Time(at.0 + 250_000)).is_none(), "it has served no request");
+
+    let agent = warm(300);
+    let mut other = Config::default();
+    other.credentials(registry(), Credentials::Basic { user: "u".into(), password: "new".into() });
+    agent.replace(other).unwrap();
+    assert!(agent.due(at).is_none(), "the old password is not sent again");
+    agent.replace(config()).unwrap();
+    assert!(agent.due(Time(at.0 + 2000)).is_some(), "it is back");
+}

@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::cache::{Memory, Registry, Shared};
+use super::cache::{Memory, Registry, Shared, Table};
 use super::config::Config;
 use super::flow::Flow;
 use super::hop::{Chain, Hop};
 use crate::error::Error;
 use crate::origin::{Origin, Url};
-use crate::scope;
+use crate::scope::{self, Scope};
 use crate::time::Time;
 use crate::tls::{Profile, ProfileId};
 
@@ -145,10 +145,17 @@ impl Agent {
     /// A flow that renews a token which is in use and in the last fifth of its life, for hosts with a background task:
     /// then no request has to wait for it. Ask until it is `None`, once a second.
     pub fn due(&self, now: Time) -> Option<Flow> {
+        let config = self.config();
+        // Tokens of an earlier configuration end with it: what it had is not sent again.
+        let current = |origin: &Origin, table: &Table, scopes: &[Scope]| {
+            let named = scopes.iter().map(|scope| scope::repository(std::slice::from_ref(scope)));
+            table.fingerprint == fingerprint(&config, origin)
+                && named.chain([None]).any(|repository| table.source == config.source(origin, repository))
+        };
         let mut shared = self.shared();
-        let (origin, table, scopes) = shared.due(now)?;
+        let (origin, table, scopes) = shared.due(now, &current)?;
         drop(shared);
-        Flow::renewal(self, &origin, table, scopes)
+        Flow::renewal(self, config, &origin, table, scopes)
     }
 
     /// The profile that an id names, for as long as a flow that was given it lives.

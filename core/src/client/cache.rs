@@ -366,6 +366,9 @@ impl Registry {
     }
 }
 
+/// Whether the tokens of a table are those of the configuration of now, for these scopes.
+pub(crate) type Current<'a> = &'a dyn Fn(&Origin, &Table, &[Scope]) -> bool;
+
 /// Everything that is shared.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
@@ -383,9 +386,9 @@ impl Shared {
         self.registries.entry(Arc::clone(origin.text())).or_insert_with(|| Registry::new(origin.clone()))
     }
 
-    /// The next renewal: registry, table and scopes.
-    pub(crate) fn due(&mut self, now: Time) -> Option<(Origin, usize, Arc<[Scope]>)> {
-        let found = self.renewal(now);
+    /// The next renewal: registry, table and scopes. Only those are renewed that are `current`.
+    pub(crate) fn due(&mut self, now: Time, current: Current<'_>) -> Option<(Origin, usize, Arc<[Scope]>)> {
+        let found = self.renewal(now, current);
         // Looked through once a second at the most; a clock that jumped back does not put it off for longer.
         if found.is_some() || (now < self.next_due && self.next_due.since(now) <= 1000) {
             return found;
@@ -398,14 +401,14 @@ impl Shared {
                 self.renewals.extend(names.into_iter().map(|name| (registry.origin.clone(), place, name)));
             }
         }
-        self.renewal(now)
+        self.renewal(now, current)
     }
 
     /// The next of those that were found due and still are.
-    fn renewal(&mut self, now: Time) -> Option<(Origin, usize, Arc<[Scope]>)> {
+    fn renewal(&mut self, now: Time, current: Current<'_>) -> Option<(Origin, usize, Arc<[Scope]>)> {
         while let Some((origin, place, name)) = self.renewals.pop() {
             let table = self.registries.get(origin.text()).and_then(|registry| registry.tables.get(place));
-            let slot = table.and_then(|table| table.slots.get(&name));
+            let slot = table.filter(|table| current(&origin, table, &name)).and_then(|table| table.slots.get(&name));
             if let Some(slot) = slot.filter(|slot| slot.due(now).is_some_and(|at| at <= now)) {
                 let asked = slot.token.as_ref().map_or(name, |token| Arc::clone(&token.asked));
                 return Some((origin, place, asked));

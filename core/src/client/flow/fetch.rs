@@ -6,6 +6,7 @@ use std::task::Waker;
 use super::registry::Look;
 use super::{Body, Flow, MAX_TOKENS, State, Waiting, Want};
 use crate::client::cache::Token;
+use crate::client::config::Config;
 use crate::client::credentials::{Credentials, Source};
 use crate::client::hop::{Chain, Grants, Hop};
 use crate::client::token::{MAX_ANSWER, Proof, Wanted};
@@ -92,6 +93,7 @@ impl Flow {
     /// A flow that renews a token and is then done.
     pub(crate) fn renewal(
         agent: &crate::Agent,
+        config: Arc<Config>,
         anchor: &crate::Origin,
         table: usize,
         scopes: Arc<[Scope]>,
@@ -110,6 +112,7 @@ impl Flow {
             kept.held(&scopes),
         );
         drop(shared);
+        flow.config = config;
         flow.source = fetch.source.clone();
         flow.renewal = true;
         flow.fetch = Some(fetch);

@@ -81,7 +81,9 @@ impl Flow {
         self.trace.add(Line::Token { seconds: grant.life });
         let header = bearer(&grant.token);
         let token = Arc::new(Token::new(header, fetch.scopes, now, grant.life));
-        token.mark_used();
+        if !self.renewal {
+            token.mark_used();
+        }
         let mut shared = self.agent.shared();
         let registry = shared.registry(&self.anchor);
         if let Some(refresh) = grant.refresh {
