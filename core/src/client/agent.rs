@@ -93,7 +93,7 @@ impl Agent {
         }
         chain.bare |= hop == Hop::Layer;
         let flow = Flow::new(self, hop, method, url, by.anchor.clone(), chain)?;
-        Ok(flow.in_repository(by.repository.clone()))
+        Ok(flow.of_upload(by.upload && hop == Hop::Redirect).in_repository(by.repository.clone()))
     }
 
     /// The warm path: appends the whole `Authorization` value for this request to `out` and returns true, where nothing
@@ -238,11 +238,13 @@ pub struct Referrer {
     pub(crate) chain: Chain,
     pub(crate) base: Option<Url>,
     pub(crate) repository: Option<Box<str>>,
+    /// The request is a part of an upload.
+    pub(crate) upload: bool,
 }
 
 impl Referrer {
     /// A registry, for a URL whose answer is not at hand any more: a layer URL out of a stored manifest.
     pub fn registry(origin: Origin) -> Self {
-        Self { chain: Chain::at(origin.clone()), anchor: origin, base: None, repository: None }
+        Self { chain: Chain::at(origin.clone()), anchor: origin, base: None, repository: None, upload: false }
     }
 }

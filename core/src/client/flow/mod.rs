@@ -46,6 +46,8 @@ pub struct Flow {
     /// Where the flow is.
     here: Place,
     renewal: bool,
+    /// It follows a part of an upload.
+    upload: bool,
     follow: Redirects,
     own: Vec<Scope>,
     extra: Vec<Scope>,
@@ -141,6 +143,7 @@ impl Flow {
             start: place.clone(),
             here: place,
             renewal: false,
+            upload: false,
             follow: Redirects::Core,
             wanted: own.clone(),
             own,
@@ -169,6 +172,12 @@ impl Flow {
         // An API at another path than /v2: the application knows the repository.
         let repository = scope::repository(&self.extra).map(Into::into);
         self.in_repository(repository)
+    }
+
+    /// Says whether the request that is redirected here is a part of an upload.
+    pub(crate) fn of_upload(mut self, upload: bool) -> Self {
+        self.upload = upload;
+        self
     }
 
     /// Takes the credentials of this repository, where the request's own URL names none.
@@ -334,6 +343,7 @@ impl Flow {
             anchor: self.anchor.clone(),
             chain: self.visited(),
             base: self.here.url.clone().ok(),
+            upload: self.is_upload(),
             repository: self.repository.clone().or_else(|| repository.map(Into::into)),
         }
     }

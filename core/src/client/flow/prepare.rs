@@ -51,6 +51,7 @@ impl Flow {
         let hop = self.here.hop;
         let url = self.here.url.clone().map_err(|flaw| Error::at(ErrorKind::Denied(Reason::Url(flaw)), hop, None))?;
         let grants = self.allowed(&self.question(hop, &url, &self.here.chain, true))?;
+        self.check_body(&url)?;
         Ok((url, grants))
     }
 

@@ -37,10 +37,6 @@ impl Flow {
         let Some(location) = location(answer).map_err(|reason| denied(reason, None))? else { return Ok(false) };
         let here = self.here.url.clone().map_err(|flaw| self.error(ErrorKind::Denied(Reason::Url(flaw))))?;
         let url = here.join(location).map_err(|flaw| denied(Reason::Url(flaw), None))?;
-        let keeps_body = !safe && answer.status != 303;
-        if keeps_body && url.origin() != here.origin() && !self.is_upload() {
-            return Err(denied(Reason::BodyCrossing, Some(url.origin().clone())));
-        }
         let method = match answer.status {
             303 if self.here.method != "HEAD" => "GET".to_string(),
             _ => self.here.method.clone(),
@@ -52,8 +48,20 @@ impl Flow {
         Ok(true)
     }
 
-    fn is_upload(&self) -> bool {
-        self.start.hop == Hop::Upload
+    /// A body follows a redirect to another origin as a part of an upload only, whoever follows it.
+    pub(super) fn check_body(&self, target: &Url) -> Result<(), Error> {
+        let place = &self.here;
+        let has_body = place.hop == Hop::Redirect && !matches!(place.method.as_str(), "GET" | "HEAD");
+        if has_body && place.chain.origins.last() != Some(target.origin()) && !self.is_upload() {
+            let kind = ErrorKind::Denied(Reason::BodyCrossing);
+            return Err(Error::at(kind, Hop::Redirect, Some(target.origin().clone())));
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_upload(&self) -> bool {
+        self.upload
+            || self.start.hop == Hop::Upload
             || self.start.url.as_ref().is_ok_and(|url| scope::is_upload(&self.start.method, url.path()))
     }
 }
