@@ -133,6 +133,9 @@ impl Agent {
     fn warm(&self, registry: &mut Registry, repository: Option<&str>) -> Option<usize> {
         let Some((Memory::Bearer { realm, service }, _)) = &registry.memory else { return None };
         let config = self.config();
+        if config.entry(&registry.origin).is_some_and(|host| host.unusable.is_some()) {
+            return None;
+        }
         let source = config.source(&registry.origin, repository);
         let print = fingerprint(&config, &registry.origin);
         let place = registry.tables.iter().position(|table| table.is_for(realm, service, &source, print));
