@@ -203,3 +203,31 @@ fn hosts_that_servers_name_take_no_profiles() {
     }
     assert_eq!(profiles.len(), 1);
 }
+
+/// A registry that names another service with each challenge gets a token for each, and memory for a number of them.
+#[test]
+fn challenges_that_never_repeat_take_no_more_memory() {
+    let agent = agent();
+    let ask = |number: usize| {
+        let challenge = format!(
+            r#"Bearer realm="https://registry.example/token",service="{number}",error="insufficient_scope",scope="aws""#
+        );
+        let mut flow = agent.request("GET", &url(0)).unwrap();
+        let mut challenged = false;
+        while flow.status().is_none() {
+            let Step::Send(out) = flow.poll(NOW, Waker::noop()) else { panic!("no request") };
+            if out.hop.is_token() {
+                flow.answer(NOW, Answer::new(200, &CHALLENGE).body(br#"{"token":"t","expires_in":300}"#));
+            } else {
+                let status = if challenged { 200 } else { 401 };
+                challenged = true;
+                flow.answer(NOW, Answer::new(status, &[("WWW-Authenticate", &challenge)]));
+            }
+        }
+    };
+    (0..1000).for_each(ask);
+    let before = LIVE.get();
+    (1000..3000).for_each(ask);
+    let more = LIVE.get().saturating_sub(before);
+    assert!(more < 10_000, "{more} bytes");
+}

@@ -38,6 +38,9 @@ pub(crate) struct Token {
     jumped: AtomicU64,
 }
 
+/// Realms and services of one registry that are kept, each with its tokens: a server may name new ones with each answer.
+const MAX_CHALLENGES: usize = 512;
+
 /// Milliseconds that the readings of one clock may be apart, where threads read it and one of them is slow to use it.
 const APART: u64 = 1_000;
 
@@ -96,6 +99,8 @@ impl Token {
 /// The tokens of one (realm, service, credential source, identity fingerprint).
 #[derive(Debug)]
 pub(crate) struct Table {
+    /// Its name in flows that fetch: others may be taken out meanwhile.
+    pub(crate) id: usize,
     pub(crate) realm: Url,
     pub(crate) service: Arc<[u8]>,
     pub(crate) source: Source,
@@ -178,6 +183,11 @@ impl Table {
         let entry = self.slots.entry(name);
         let name = Arc::clone(entry.key());
         entry.or_default().turn(flow, now, waker, name, found, parked)
+    }
+
+    /// Whether nobody fetches or waits here.
+    fn is_idle(&self) -> bool {
+        self.slots.values().all(Slot::is_idle)
     }
 
     /// The live token in a slot.
@@ -294,6 +304,7 @@ pub(crate) struct Registry {
     pub(crate) lookups: Vec<Lookup>,
     pub(crate) vaults: Vec<Vault>,
     pub(crate) tables: Vec<Table>,
+    table_id: usize,
     /// The table that the warm path looks into; nothing where configuration or challenge changed since it was found.
     pub(crate) warm: Option<usize>,
 }
@@ -307,6 +318,7 @@ impl Registry {
             lookups: Vec::new(),
             vaults: Vec::new(),
             tables: Vec::new(),
+            table_id: 0,
             warm: None,
         }
     }
@@ -317,10 +329,18 @@ impl Registry {
     }
 
     pub(crate) fn table(&mut self, realm: &Url, service: &Arc<[u8]>, source: &Source, fingerprint: [u8; 32]) -> usize {
-        if let Some(place) = self.tables.iter().position(|table| table.is_for(realm, service, source, fingerprint)) {
-            return place;
+        if let Some(table) = self.tables.iter().find(|table| table.is_for(realm, service, source, fingerprint)) {
+            return table.id;
         }
+        if self.tables.len() >= MAX_CHALLENGES
+            && let Some(place) = self.tables.iter().position(Table::is_idle)
+        {
+            self.tables.remove(place);
+            self.warm = None;
+        }
+        self.table_id += 1;
         self.tables.push(Table {
+            id: self.table_id,
             realm: realm.clone(),
             service: Arc::clone(service),
             source: source.clone(),
@@ -331,12 +351,20 @@ impl Registry {
             newest: None,
             prune_at: 64,
         });
-        self.tables.len() - 1
+        self.table_id
+    }
+
+    /// The table of this id, unless it was taken out.
+    pub(crate) fn table_of(&mut self, id: usize) -> Option<&mut Table> {
+        self.tables.iter_mut().find(|table| table.id == id)
     }
 
     pub(crate) fn vault(&mut self, realm: &Url, source: &Source) -> usize {
         if let Some(place) = self.vaults.iter().position(|vault| vault.realm == *realm && vault.source == *source) {
             return place;
+        }
+        if self.vaults.len() >= MAX_CHALLENGES {
+            self.vaults.retain(|vault| vault.stored.is_some() || !vault.gate.is_idle());
         }
         self.vaults.push(Vault { realm: realm.clone(), source: source.clone(), gate: Gate::default(), stored: None });
         self.vaults.len() - 1
@@ -375,7 +403,7 @@ pub(crate) struct Shared {
     /// By the origin's text, so that a URL in normal form is looked up without being parsed.
     pub(crate) registries: HashMap<Arc<str>, Registry, Quick>,
     /// Realms that do not understand POST.
-    pub(crate) no_post: Vec<Url>,
+    no_post: Vec<Url>,
     next_due: Time,
     /// What was due when all was looked through: registry, table and slot.
     renewals: Vec<(Origin, usize, Arc<[Scope]>)>,
@@ -384,6 +412,20 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn registry(&mut self, origin: &Origin) -> &mut Registry {
         self.registries.entry(Arc::clone(origin.text())).or_insert_with(|| Registry::new(origin.clone()))
+    }
+
+    /// Whether this realm understands POST, as far as is known.
+    pub(crate) fn takes_post(&self, realm: &Url) -> bool {
+        !self.no_post.contains(realm)
+    }
+
+    pub(crate) fn remember_no_post(&mut self, realm: Url) {
+        if self.takes_post(&realm) {
+            if self.no_post.len() >= MAX_CHALLENGES {
+                self.no_post.remove(0);
+            }
+            self.no_post.push(realm);
+        }
     }
 
     /// The next renewal: registry, table and scopes. Only those are renewed that are `current`.
@@ -395,10 +437,10 @@ impl Shared {
         }
         self.next_due = now.plus_seconds(1);
         for registry in self.registries.values() {
-            for (place, table) in registry.tables.iter().enumerate() {
+            for table in &registry.tables {
                 let mut names = Vec::new();
                 self.next_due = self.next_due.min(table.due(now, &mut names));
-                self.renewals.extend(names.into_iter().map(|name| (registry.origin.clone(), place, name)));
+                self.renewals.extend(names.into_iter().map(|name| (registry.origin.clone(), table.id, name)));
             }
         }
         self.renewal(now, current)
@@ -406,12 +448,13 @@ impl Shared {
 
     /// The next of those that were found due and still are.
     fn renewal(&mut self, now: Time, current: Current<'_>) -> Option<(Origin, usize, Arc<[Scope]>)> {
-        while let Some((origin, place, name)) = self.renewals.pop() {
-            let table = self.registries.get(origin.text()).and_then(|registry| registry.tables.get(place));
+        while let Some((origin, id, name)) = self.renewals.pop() {
+            let registry = self.registries.get_mut(origin.text());
+            let table = registry.and_then(|registry| registry.table_of(id)).map(|table| &*table);
             let slot = table.filter(|table| current(&origin, table, &name)).and_then(|table| table.slots.get(&name));
             if let Some(slot) = slot.filter(|slot| slot.due(now).is_some_and(|at| at <= now)) {
                 let asked = slot.token.as_ref().map_or(name, |token| Arc::clone(&token.asked));
-                return Some((origin, place, asked));
+                return Some((origin, id, asked));
             }
         }
         None

@@ -64,7 +64,7 @@ impl Gate {
         self.holder.is_some_and(|(_, until)| until.is_ahead(now, MAX_LEASE))
     }
 
-    fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.holder.is_none() && self.waiters.is_empty()
     }
 
@@ -201,6 +201,11 @@ impl Slot {
             let refused = work.refused.as_ref().is_some_and(|(_, until)| until.is_ahead(now, MAX_SHARED_REFUSAL));
             !work.gate.is_idle() || work.is_backing_off(now) || refused
         })
+    }
+
+    /// Whether nobody fetches its token or waits for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.work.as_ref().is_none_or(|work| work.gate.is_idle())
     }
 
     fn work(&mut self) -> &mut Work {

@@ -102,7 +102,7 @@ impl Flow {
         let mut flow =
             Self::new(agent, Hop::Registry, "GET", Ok(url), anchor.clone(), Chain::at(anchor.clone())).ok()?;
         let mut shared = agent.shared();
-        let kept = shared.registry(anchor).tables.get(table)?;
+        let kept = shared.registry(anchor).table_of(table)?;
         let fetch = Fetch::new(
             table,
             kept.realm.clone(),
@@ -127,11 +127,8 @@ impl Flow {
         if self.renewal {
             // Another one may have the duty by now; then there is nothing left to do.
             let mut shared = self.agent.shared();
-            let entered = shared
-                .registry(&self.anchor)
-                .tables
-                .get_mut(table)
-                .map(|table| table.slot(&name).enter(self.id, now, waker));
+            let entered =
+                shared.registry(&self.anchor).table_of(table).map(|table| table.slot(&name).enter(self.id, now, waker));
             drop(shared);
             if !matches!(entered, Some(Ok(()))) {
                 self.done(200);
@@ -165,11 +162,11 @@ impl Flow {
         if !same {
             let stored = self.stored(now, waker, &realm, no_stored, usable.as_deref());
             let Ok(stored) = stored else { return Ok(()) };
-            let no_post = self.agent.shared().no_post.contains(&realm);
+            let posts = self.config.posts_passwords() && self.agent.shared().takes_post(&realm);
             let way = match (usable.as_deref(), &stored) {
                 (Some(_), Some(_)) => Way::Stored,
                 (Some(Credentials::Refresh(_)), None) => Way::Refresh,
-                (Some(Credentials::Basic { .. }), None) if self.config.posts_passwords() && !no_post => Way::Password,
+                (Some(Credentials::Basic { .. }), None) if posts => Way::Password,
                 _ => Way::Get,
             };
             if let Some(fetch) = &mut self.fetch {
@@ -197,7 +194,7 @@ impl Flow {
     ) -> Result<Option<Arc<Secret>>, ()> {
         let Some(fetch) = &self.fetch else { return Ok(None) };
         let mut shared = self.agent.shared();
-        if shared.no_post.contains(realm) && !matches!(usable, Some(Credentials::Refresh(_))) {
+        if !shared.takes_post(realm) && !matches!(usable, Some(Credentials::Refresh(_))) {
             return Ok(None);
         }
         let registry = shared.registry(&self.anchor);

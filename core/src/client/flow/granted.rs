@@ -94,7 +94,7 @@ impl Flow {
         }
         let mut woken = Vec::new();
         woken.extend(registry.vaults.iter_mut().flat_map(|vault| vault.gate.leave(self.id)));
-        if let Some(table) = registry.tables.get_mut(fetch.table) {
+        if let Some(table) = registry.table_of(fetch.table) {
             woken.extend(table.store(now, &token, self.id));
         }
         drop(shared);
@@ -112,11 +112,7 @@ impl Flow {
             let error = self.token_error(answer, None, None);
             return self.token_fails(now, error, None);
         }
-        let mut shared = self.agent.shared();
-        if !shared.no_post.contains(&realm) {
-            shared.no_post.push(realm);
-        }
-        drop(shared);
+        self.agent.shared().remember_no_post(realm);
         fetch.first = Some(answer.status);
         self.token_anew();
         Ok(())
@@ -142,7 +138,7 @@ impl Flow {
             {
                 let mut shared = self.agent.shared();
                 let registry = shared.registry(&self.anchor);
-                if let Some(table) = registry.tables.get_mut(table) {
+                if let Some(table) = registry.table_of(table) {
                     table.slot(&name).extend(self.id, at);
                 }
                 registry.vaults.iter_mut().for_each(|vault| vault.gate.extend(self.id, at));
@@ -220,7 +216,7 @@ impl Flow {
     fn with_slot(&self, change: impl FnOnce(&mut Slot)) {
         let Some(fetch) = &self.fetch else { return };
         let mut shared = self.agent.shared();
-        if let Some(table) = shared.registry(&self.anchor).tables.get_mut(fetch.table) {
+        if let Some(table) = shared.registry(&self.anchor).table_of(fetch.table) {
             change(table.slot(&fetch.name));
         }
     }

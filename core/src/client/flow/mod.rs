@@ -424,9 +424,7 @@ impl Flow {
         woken.extend(registry.lookups.iter_mut().flat_map(|lookup| lookup.gate.leave(id)));
         if let Some(fetch) = &self.fetch {
             woken.extend(registry.vaults.iter_mut().flat_map(|vault| vault.gate.leave(id)));
-            woken.extend(
-                registry.tables.get_mut(fetch.table).map(|table| table.leave(&fetch.name, id)).unwrap_or_default(),
-            );
+            woken.extend(registry.table_of(fetch.table).map(|table| table.leave(&fetch.name, id)).unwrap_or_default());
         } else if self.parked.is_some() {
             let name = super::cache::key(&self.wanted);
             woken.extend(registry.tables.iter_mut().flat_map(|table| table.leave(&name, id)));

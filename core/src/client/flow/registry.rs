@@ -102,7 +102,7 @@ impl Flow {
         let mut shared = self.agent.shared();
         let registry = shared.registry(&self.anchor);
         let place = registry.table(realm, service, &self.source, print);
-        let Some(table) = registry.tables.get_mut(place) else { return Ok(true) };
+        let Some(table) = registry.table_of(place) else { return Ok(true) };
         let turn = table.turn(self.id, now, waker, &self.wanted, self.rejected.as_ref(), self.parked);
         drop(shared);
         match turn {
@@ -338,7 +338,7 @@ impl Flow {
         let registry = shared.registry(&self.anchor);
         let Some((Memory::Bearer { realm, service }, _)) = registry.memory.clone() else { return false };
         let place = registry.table(&realm, &service, &self.source, print);
-        let found = registry.tables.get(place).and_then(|table| table.find(now, &self.wanted));
+        let found = registry.table_of(place).and_then(|table| table.find(now, &self.wanted));
         found.is_some_and(|found| !Arc::ptr_eq(found, token))
     }
 
