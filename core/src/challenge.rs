@@ -13,6 +13,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// One challenge: a scheme, and either a token68 or parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,8 +87,9 @@ impl<'a> Challenge<'a> {
         String::from_utf8(self.get(name)?.into_owned()).ok().filter(|text| !text.is_empty())
     }
 
-    fn add(&mut self, param: Param<'a>) -> bool {
-        if self.params().any(|known| known.name.eq_ignore_ascii_case(param.name)) {
+    /// `names` are those of `more`, in lower case: a server that sends ten thousand is no work for their square.
+    fn add(&mut self, param: Param<'a>, names: &mut BTreeSet<Vec<u8>>) -> bool {
+        if self.few.iter().take(self.count).any(|known| known.name.eq_ignore_ascii_case(param.name)) {
             return false;
         }
         match self.few.get_mut(self.count) {
@@ -95,6 +97,7 @@ impl<'a> Challenge<'a> {
                 *place = param;
                 self.count += 1;
             }
+            None if !names.insert(param.name.to_ascii_lowercase()) => return false,
             None => self.more.push(param),
         }
         true
@@ -187,6 +190,7 @@ pub fn each<'a>(field: &'a [u8], mut found: impl FnMut(&Challenge<'a>), mut flaw
 fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut dyn FnMut((usize, FlawKind))) {
     let mut reader = Reader { field, at: 0 };
     let mut current = Challenge::default();
+    let mut names = BTreeSet::new();
     let mut any = false;
     let mut comma = true;
     loop {
@@ -197,11 +201,15 @@ fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut d
         }
         let word = reader.take(TOKEN);
         let after = reader.at;
-        reader.skip_space();
+        let broken = reader.skip_space();
         if !word.is_empty() && reader.peek() == Some(b'=') {
             reader.at += 1;
             if !comma && any {
                 flaw((start, FlawKind::NoComma));
+            }
+            let broken_too = reader.skip_space();
+            if let Some(at) = broken.or(broken_too) {
+                flaw((at, FlawKind::Control));
             }
             match reader.value() {
                 Ok((raw, escaped, clean)) => {
@@ -214,7 +222,7 @@ fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut d
                     }
                     if !any {
                         flaw((start, FlawKind::NoScheme));
-                    } else if !current.add(Param { name: word, raw, escaped }) {
+                    } else if !current.add(Param { name: word, raw, escaped }, &mut names) {
                         flaw((start, FlawKind::Repeated));
                     }
                 }
@@ -237,9 +245,10 @@ fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut d
             }
             found(&current);
             current = Challenge::default();
+            names.clear();
         }
         any = true;
-        (current.scheme, current.token68) = (word, reader.token68());
+        (current.scheme, current.token68) = (word, reader.token68(flaw));
         // Between a scheme and its first parameter there is white space; after a token68 a comma has to come.
         comma = current.token68.is_none();
     }
@@ -276,8 +285,10 @@ impl<'a> Reader<'a> {
         rest.get(..length).unwrap_or_default()
     }
 
-    fn skip_space(&mut self) {
-        self.take(SPACE);
+    /// Skips white space, and says where the first line break in it is.
+    fn skip_space(&mut self) -> Option<usize> {
+        let start = self.at;
+        self.take(SPACE).iter().position(|byte| has(*byte, CONTROL)).map(|at| start + at)
     }
 
     /// Skips white space and commas, and says whether there was a comma.
@@ -296,17 +307,22 @@ impl<'a> Reader<'a> {
         comma
     }
 
-    /// What stands after a scheme, if it is a token68: that is followed by a comma or the end.
-    fn token68(&mut self) -> Option<&'a [u8]> {
+    /// What stands after a scheme, if it is a token68: that is followed by a comma or the end. After two `=` white space
+    /// will do, as no parameter has them.
+    fn token68(&mut self, flaw: &mut dyn FnMut((usize, FlawKind))) -> Option<&'a [u8]> {
         let start = self.at;
-        self.skip_space();
+        let broken = self.skip_space();
         let from = self.at;
         let letters = self.take(TOKEN68).len();
-        self.take(EQUALS);
+        let padding = self.take(EQUALS).len();
         let word = self.field.get(from..self.at).filter(|_| letters > 0);
         let end = self.at;
         self.skip_space();
-        if word.is_some() && matches!(self.peek(), None | Some(b',')) {
+        let ends = matches!(self.peek(), None | Some(b',')) || (padding > 1 && self.at > end);
+        if word.is_some() && ends {
+            if let Some(at) = broken {
+                flaw((at, FlawKind::Control));
+            }
             self.at = end;
             return word;
         }
@@ -314,9 +330,9 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The value after `=`: its raw bytes, whether they hold quoted-pairs, and whether they follow the grammar.
+    /// The value after `=` and white space: its raw bytes, whether they hold quoted-pairs, and whether they follow the
+    /// grammar.
     fn value(&mut self) -> Result<(&'a [u8], bool, bool), FlawKind> {
-        self.skip_space();
         if self.peek() != Some(b'"') {
             let raw = self.take_until(SPACE | COMMA);
             return if raw.is_empty() {
@@ -417,6 +433,9 @@ mod tests {
         assert_eq!(flaws(" ,"), [(0, FlawKind::Empty)]);
         assert_eq!(flaws("Basic\r\n realm=x"), [(5, FlawKind::Control)]);
         assert_eq!(flaws("Basic realm=x\r\n, Bearer"), [(13, FlawKind::Control)]);
+        assert_eq!(flaws("Basic realm \r=x, a=\nb"), [(12, FlawKind::Control), (19, FlawKind::Control)]);
+        assert_eq!(flaws("Negotiate\r\n abc=="), [(9, FlawKind::Control)]);
+        assert_eq!(flaws("Negotiate abc== Basic"), [(16, FlawKind::NoComma)]);
         assert!(flaws("Negotiate, Basic realm = \"x\" ,NTLM abc==,  Digest").is_empty());
     }
 
@@ -426,5 +445,10 @@ mod tests {
         let all = parse([&field[..]]);
         assert_eq!(all.challenges[0].params().count(), 8);
         assert_eq!(all.challenges[0].get("H").as_deref(), Some(&b"8"[..]));
+        assert_eq!(
+            flaws("X a=1,b=2,c=3,d=4,e=5,f=6,g=7,h=8,G=9,A=1"),
+            [(34, FlawKind::Repeated), (38, FlawKind::Repeated)]
+        );
+        assert!(flaws("X a=1,b=2,c=3,d=4,e=5,f=6,g=7, Y a=1,b=2,c=3,d=4,e=5,f=6,g=7").is_empty());
     }
 }
