@@ -46,7 +46,9 @@ impl Scope {
             Some((base, class)) => class.strip_suffix(')').filter(|class| is_word(class)).map(|_| base)?,
             None => kind,
         };
-        let good = is_word(base) && !name.is_empty() && actions.split(',').all(|action| !action.is_empty());
+        // A URL with a port has two colons, too.
+        let named = !name.is_empty() && !name.starts_with('/');
+        let good = is_word(base) && named && actions.split(',').all(|action| !action.is_empty());
         good.then_some((resource, actions))
     }
 
