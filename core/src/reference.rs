@@ -45,7 +45,9 @@ impl fmt::Display for ReferenceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, what) = match self {
             Self::Empty => return f.write_str("the image name is empty or has no repository"),
-            Self::Scheme(meant) => return write!(f, "an image name has no scheme: {meant} is meant"),
+            Self::Scheme(meant) => {
+                return write!(f, "an image name has no scheme: {} is meant", meant.escape_default());
+            }
             Self::ImageId => return f.write_str("64 hexadecimal digits are the id of an image, not a name"),
             Self::Domain(name) => (name, "host with an optional port"),
             Self::Repository(name) => {
@@ -64,7 +66,11 @@ impl Reference {
     /// Reads a name; nothing is trimmed.
     pub fn parse(name: &str) -> Result<Self, ReferenceError> {
         if let Some(at) = name.as_bytes().windows(3).position(|bytes| bytes == b"://") {
-            return Err(ReferenceError::Scheme(name.get(at + 3..).unwrap_or_default().to_string()));
+            let meant = name.get(at + 3..).unwrap_or_default();
+            // User information of a URL is no part of a name, and may be a password.
+            let rest = meant.rsplit_once('@').filter(|(_, digest)| is_digest(digest)).map_or(meant, |(rest, _)| rest);
+            let start = rest.rfind('@').map_or(0, |at| at + 1);
+            return Err(ReferenceError::Scheme(meant.get(start..).unwrap_or_default().to_string()));
         }
         if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()) {
             return Err(ReferenceError::ImageId);
@@ -152,7 +158,11 @@ fn origin_of(domain: &str) -> Result<Origin, ReferenceError> {
     if domain == "docker.io" {
         return Origin::parse("https://registry-1.docker.io").map_err(|_| bad());
     }
-    let host = if domain.starts_with('[') { "" } else { domain.split(':').next().unwrap_or_default() };
+    let literal = domain.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    if literal.is_some_and(|(inner, _)| inner.contains('.')) {
+        return Err(bad()); // an IPv6 literal is hexadecimal digits and colons in this grammar
+    }
+    let host = if literal.is_some() { "" } else { domain.split(':').next().unwrap_or_default() };
     let label = |label: &str| {
         label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !label.starts_with('-')

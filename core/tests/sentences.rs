@@ -35,6 +35,7 @@ fn image_names() {
     for (name, text) in [
         ("", "the image name is empty or has no repository"),
         ("https://reg.example/a", "an image name has no scheme: reg.example/a is meant"),
+        ("https://u:p@reg.example/a:1", "an image name has no scheme: reg.example/a:1 is meant"),
         ("reg.example:99999/a", "\"reg.example:99999\" is no host with an optional port"),
         (
             "reg.example/a__-b",
