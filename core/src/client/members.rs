@@ -9,52 +9,74 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The members that are read; a second one of the same name is an error, all others are skipped.
+/// The members of a grant that are read; a second one of the same name is an error, all others are skipped.
 #[derive(Default)]
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub(crate) struct Members<'a> {
     pub(crate) token: Option<Cow<'a, [u8]>>,
     pub(crate) access_token: Option<Cow<'a, [u8]>>,
     pub(crate) refresh_token: Option<Cow<'a, [u8]>>,
-    pub(crate) error: Option<Cow<'a, [u8]>>,
-    /// As it is written.
-    pub(crate) expires_in: Option<&'a str>,
+    /// A string's text, and anything else as it is written.
+    pub(crate) expires_in: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> Members<'a> {
     pub(crate) fn read(body: &'a [u8]) -> Option<Self> {
-        let mut reader = Reader(body);
         let (mut members, mut seen) = (Self::default(), 0_u8);
-        reader.expect(b'{')?;
-        let mut more = reader.peek()? != b'}';
-        while more {
-            let name = reader.text()?;
-            reader.expect(b':')?;
-            let (bit, place) = match &*name {
+        each(body, &mut |name, reader| {
+            let (bit, place) = match name {
                 b"token" => (1, Some(&mut members.token)),
                 b"access_token" => (2, Some(&mut members.access_token)),
                 b"refresh_token" => (4, Some(&mut members.refresh_token)),
-                b"error" => (8, Some(&mut members.error)),
-                b"expires_in" => (16, None),
-                _ => (0, None),
+                b"expires_in" => (8, None),
+                _ => return reader.skip(),
             };
             if seen & bit != 0 {
                 return None;
             }
             seen |= bit;
-            match (bit, place) {
-                (_, Some(place)) => *place = reader.optional_text()?,
-                (0, _) => reader.skip()?,
-                _ => members.expires_in = Some(reader.raw()?),
+            match place {
+                Some(place) => *place = reader.optional_text()?,
+                None => {
+                    let raw = reader.raw()?;
+                    members.expires_in = Some(unescaped(raw).unwrap_or(Cow::Borrowed(raw.as_bytes())));
+                }
             }
-            more = reader.peek()? == b',';
-            if more {
-                reader.expect(b',')?;
-            }
-        }
-        reader.expect(b'}')?;
-        reader.peek().is_none().then_some(members)
+            Some(())
+        })?;
+        Some(members)
     }
+}
+
+/// The member `error` of a refusal (RFC 6749 section 5.2), if it is one string.
+pub(crate) fn error(body: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut error = None;
+    each(body, &mut |name, reader| {
+        if name != b"error" {
+            return reader.skip();
+        }
+        reader.peek()?;
+        error.replace(reader.text()?).is_none().then_some(())
+    })?;
+    error
+}
+
+/// Calls `member` with the name of each member, in order, to read its value.
+fn each<'a>(body: &'a [u8], member: &mut dyn FnMut(&[u8], &mut Reader<'a>) -> Option<()>) -> Option<()> {
+    let mut reader = Reader(body);
+    reader.expect(b'{')?;
+    let mut more = reader.peek()? != b'}';
+    while more {
+        let name = reader.text()?;
+        reader.expect(b':')?;
+        member(&name, &mut reader)?;
+        more = reader.peek()? == b',';
+        if more {
+            reader.expect(b',')?;
+        }
+    }
+    reader.expect(b'}')?;
+    reader.peek().is_none().then_some(())
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -181,9 +203,13 @@ mod tests {
         #[serde(borrow)]
         refresh_token: Option<Text<'a>>,
         #[serde(borrow)]
-        error: Option<Text<'a>>,
-        #[serde(borrow)]
         expires_in: Option<&'a RawValue>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Refusal<'a> {
+        #[serde(borrow)]
+        error: Option<Text<'a>>,
     }
 
     fn compare(body: &[u8]) {
@@ -194,18 +220,28 @@ mod tests {
             token: judge.token.map(Text::bytes),
             access_token: judge.access_token.map(Text::bytes),
             refresh_token: judge.refresh_token.map(Text::bytes),
-            error: judge.error.map(Text::bytes),
-            expires_in: judge.expires_in.map(RawValue::get),
+            expires_in: judge.expires_in.map(|raw| {
+                serde_json::from_str::<Text<'_>>(raw.get()).map_or(Cow::Borrowed(raw.get().as_bytes()), Text::bytes)
+            }),
         });
-        let ours = ours.map(|ours| Members { expires_in: ours.expires_in.filter(|raw| *raw != "null"), ..ours });
+        let ours = ours.map(|ours| Members { expires_in: ours.expires_in.filter(|text| **text != *b"null"), ..ours });
+        let judge =
+            judge.map(|judge| Members { expires_in: judge.expires_in.filter(|text| **text != *b"null"), ..judge });
         assert_eq!(ours, judge, "{}", String::from_utf8_lossy(body));
+        let judge = serde_json::from_slice::<Refusal<'_>>(body).ok().filter(|_| object);
+        assert_eq!(
+            error(body),
+            judge.and_then(|judge| judge.error).map(Text::bytes),
+            "{}",
+            String::from_utf8_lossy(body)
+        );
     }
 
     #[test]
     fn what_serde_reads_is_read() {
         let bodies: [&[u8]; 9] = [
             br#"{"token":"a","access_token":"b","expires_in":300,"issued_at":"2026","scope":""}"#,
-            br#" { "token" : null , "error" : "x\ny" , "expires_in" : "3.5" } "#,
+            br#" { "token" : null , "error" : "x\ny" , "expires_in" : "3.\u0035" } "#,
             br#"{"errors":[{"code":"X","detail":{"a":[1,2.5e3,true,null,"\""]}}],"refresh_token":"\u00e9\ud83d\ude00"}"#,
             br#"{"t\u006fken":"a","expires_in":{"a":1}}"#,
             br#"{"token":"a","token":"b"}"#,
