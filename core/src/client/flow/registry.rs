@@ -13,7 +13,7 @@ use crate::client::hop::{Chain, Decision, Grants, Hop, Reason, decide};
 use crate::client::slot::Turn;
 use crate::client::trace::Line;
 use crate::error::{Error, ErrorKind};
-use crate::origin::{Url, has_scheme};
+use crate::origin::{MAX_URL, Url, UrlFlaw, has_scheme};
 use crate::scope::{self, Scope, covers, merge};
 use crate::time::Time;
 
@@ -405,15 +405,17 @@ impl Flow {
 
     fn usable(&mut self, bearer: &Challenge<'_>) -> Result<Pick, Error> {
         let realm = bearer.get("realm").unwrap_or_default();
-        let text = String::from_utf8_lossy(&realm);
-        if text.is_empty() || (!text.starts_with('/') && !has_scheme(&text)) {
-            return Err(self.error(ErrorKind::Realm { realm: shown(&text) }));
+        let Ok(text) = std::str::from_utf8(&realm) else {
+            return Err(self.error(ErrorKind::Realm { realm: shown(&String::from_utf8_lossy(&realm)) }));
+        };
+        if text.is_empty() || (!text.starts_with('/') && !has_scheme(text)) {
+            return Err(self.error(ErrorKind::Realm { realm: shown(text) }));
         }
         let denied = |reason, url: Option<&Url>| {
             Error::at(ErrorKind::Denied(reason), Hop::Token, url.map(|url| url.origin().clone()))
         };
         let base = self.here.url.clone().map_err(|flaw| self.error(ErrorKind::Denied(Reason::Url(flaw))))?;
-        let realm = base.join(&text).map_err(|flaw| denied(Reason::Url(flaw), None))?;
+        let realm = base.join(text).map_err(|flaw| denied(Reason::Url(flaw), None))?;
         let service = bearer.get("service").unwrap_or_default();
         let scope = bearer.get("scope").unwrap_or_default();
         let Ok(scope) = std::str::from_utf8(&scope) else {
@@ -421,6 +423,10 @@ impl Flow {
         };
         if service.iter().any(u8::is_ascii_control) || scope.chars().any(char::is_control) {
             return Err(denied(Reason::Challenge, Some(&realm)));
+        }
+        // They make a URL with the realm, and are merged and compared in the square of their number.
+        if realm.rest().len() + service.len() + scope.len() > MAX_URL {
+            return Err(denied(Reason::Url(UrlFlaw::TooLong), Some(&realm)));
         }
         let chain = Chain::at(self.anchor.clone());
         if let Decision::Deny(reason) = decide(&self.config, &self.question(Hop::Token, &realm, &chain, false)) {
