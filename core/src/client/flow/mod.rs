@@ -60,6 +60,8 @@ pub struct Flow {
     /// The application's body was asked for before.
     body_used: bool,
     rejected: Option<Arc<Token>>,
+    /// The token that is sent once more after a second.
+    skewed: Option<Arc<Token>>,
     causes: Causes,
     fetch: Option<Fetch>,
     /// The repository, where the request's own URL does not name it.
@@ -94,14 +96,13 @@ enum Sent {
 
 /// Each cause for another attempt counts once.
 #[derive(Debug, Default)]
-#[allow(clippy::struct_excessive_bools)] // seven independent facts
+#[allow(clippy::struct_excessive_bools)] // six independent facts
 struct Causes {
     tokens: u32,
     renewed: bool,
     late: bool,
     widened: bool,
     worse: bool,
-    skew: bool,
     retry_after: bool,
     basic_to_bearer: bool,
 }
@@ -153,6 +154,7 @@ impl Flow {
             unanswered: false,
             body_used: false,
             rejected: None,
+            skewed: None,
             causes: Causes::default(),
             fetch: None,
             repository: None,

@@ -310,13 +310,16 @@ impl Flow {
             self.restart();
             return Ok(());
         }
-        // Of other errors a new token makes none good, and neither does time.
-        if !matches!(error.as_deref(), None | Some("" | "invalid_token")) {
+        // Of other errors a new token makes none good in this flow, and neither does time. The next one asks anew.
+        if !matches!(error.as_deref(), None | Some("" | "invalid_token")) && !token.is_late(now) {
+            self.forget_token(token);
             return Err(self.error(refused));
         }
         let newer = self.newer(now, token);
-        if !newer && token.is_live(now) && token.is_fresh(now) {
-            if std::mem::replace(&mut self.causes.skew, true) {
+        // The answer to the retry may come when the token is not that fresh any more.
+        let retried = self.skewed.as_ref().is_some_and(|skewed| Arc::ptr_eq(skewed, token));
+        if !newer && (retried || (token.is_live(now) && token.is_fresh(now))) {
+            if self.skewed.replace(Arc::clone(token)).is_some() {
                 return Err(self.error(refused));
             }
             self.restart();
@@ -345,11 +348,13 @@ impl Flow {
     /// Takes the token out of the cache and starts again without it.
     fn again(&mut self, why: &'static str, token: &Arc<Token>) {
         self.trace.add(Line::Again { why });
-        let mut shared = self.agent.shared();
-        shared.registry(&self.anchor).tables.iter_mut().for_each(|table| table.reject(token));
-        drop(shared);
+        self.forget_token(token);
         self.rejected = Some(Arc::clone(token));
         self.restart();
+    }
+
+    fn forget_token(&self, token: &Arc<Token>) {
+        self.agent.shared().registry(&self.anchor).tables.iter_mut().for_each(|table| table.reject(token));
     }
 
     /// Goes back to the request as the application made it.
