@@ -49,6 +49,7 @@ mod keys;
 mod need;
 mod peer;
 mod policy;
+mod readers;
 mod verify;
 
 pub use ask::{Ask, Credential};

@@ -3,6 +3,7 @@
 //! Stricter than a client's [`scope::needed`](crate::scope::needed), which it shares the routes with: what a registry
 //! behind the guard might read differently is refused, never repaired.
 
+use super::readers::{self, decoded};
 use crate::origin::MAX_URL;
 use crate::reference::{is_digest, is_tag};
 use crate::route::{End, Route, percent_decode};
@@ -29,7 +30,7 @@ pub enum Need {
 /// do not look at the method either.
 pub fn need(method: &str, target: &str, content_type: Option<&str>) -> Need {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    if !is_registry(path) {
+    if !readers::lead_to_registry(path) {
         return Need::NotRegistry;
     }
     match scopes(method, target, path, query, content_type) {
@@ -94,78 +95,6 @@ fn scopes(
     })
 }
 
-/// Whether the first segment is `v2` to some reader: as it stands, or decoded as often as it can be, with the scheme and
-/// the host of an absolute form, empty segments, dots and parameters taken away.
-fn is_registry(path: &str) -> bool {
-    if let Some(rest) = path.strip_prefix("/v2")
-        && (rest.is_empty() || rest.starts_with('/'))
-    {
-        return true;
-    }
-    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'%' | b'\\' | b';' | b'#');
-    let dots = |segment: &str| matches!(segment, "." | "..");
-    if path.starts_with('/') && path.bytes().all(plain) && !path.contains("//") && !path.split('/').any(dots) {
-        return false;
-    }
-    if path.len() > MAX_URL {
-        // Nobody needs such a path; do not spend time on it.
-        return true;
-    }
-    let mut text = path.to_string();
-    for round in 0.. {
-        let decoded = lossy_decode(&text);
-        if decoded == text {
-            break;
-        }
-        if round == 8 {
-            return true;
-        }
-        text = decoded;
-    }
-    let text: String = text
-        .chars()
-        .filter(|c| !c.is_control() && !c.is_whitespace())
-        .map(|c| if c == '\\' { '/' } else { c })
-        .collect();
-    // Behind a scheme or two slashes, some take the first segment for the host.
-    let (rest, host) = match text.split_once(":/") {
-        Some((scheme, rest)) if !scheme.contains('/') => (rest, 1),
-        _ => (text.as_str(), usize::from(text.starts_with("//"))),
-    };
-    let mut depth = 0usize;
-    for segment in rest.split('/') {
-        match segment.split([';', '#', '?']).next().unwrap_or_default() {
-            "" | "." => {}
-            ".." => depth = depth.saturating_sub(1),
-            // Whatever comes behind it: for another reader the path ends before that.
-            "v2" if depth <= host => return true,
-            _ => depth += 1,
-        }
-    }
-    false
-}
-
-/// Each escape of an ASCII character, decoded; the others stay.
-fn lossy_decode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
-        match after.get(..2).and_then(|digits| percent_decode(&format!("%{digits}"), false)) {
-            Some(text) => {
-                out.push_str(&text);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                out.push('%');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
 /// An upload session's name, as distribution's routes have it.
 fn is_session(session: &str) -> bool {
     session.len() <= 255 && session.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'='))
@@ -173,6 +102,12 @@ fn is_session(session: &str) -> bool {
 
 /// The parameters of which there can be one only, however the registry takes the first or the last of two.
 const SINGLE: [&str; 6] = ["from", "mount", "digest", "n", "last", "artifactType"];
+
+/// Which of them some reader takes this name for: without regard to case and white space, or as an entry of a list.
+fn single(name: &str) -> Option<usize> {
+    let name = name.split('[').next().unwrap_or_default().trim_matches(|c: char| c.is_whitespace() || c == '+');
+    SINGLE.iter().position(|single| single.eq_ignore_ascii_case(name))
+}
 
 /// The repository to mount from, if the query names one.
 fn source(query: &str) -> Result<Option<String>, u16> {
@@ -182,8 +117,8 @@ fn source(query: &str) -> Result<Option<String>, u16> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let decode = |text| percent_decode(text, true).filter(|text| !text.contains(char::is_control)).ok_or(400u16);
         let (name, value) = (decode(name)?, decode(value)?);
-        if let Some(at) = SINGLE.iter().position(|single| single.eq_ignore_ascii_case(&name)) {
-            // Another case is another parameter here, and perhaps the same one behind.
+        if let Some(at) = single(&name) {
+            // Another spelling is another parameter here, and perhaps the same one behind.
             if seen & (1 << at) != 0 || !SINGLE.contains(&name.as_str()) {
                 return Err(400);
             }
@@ -199,6 +134,12 @@ fn source(query: &str) -> Result<Option<String>, u16> {
             }
             _ => {}
         }
+    }
+    // Who decodes the query before splitting it, or splits it elsewhere too, finds no more of them.
+    let names = decoded(query);
+    let names = names.split(['&', ';', '?', '#']).map(|pair| pair.split('=').next().unwrap_or_default());
+    if names.filter(|name| single(name).is_some()).count() != seen.count_ones() as usize {
+        return Err(400);
     }
     Ok(from)
 }

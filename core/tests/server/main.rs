@@ -14,6 +14,7 @@ mod attacks_on_requests;
 mod attacks_on_the_issuer;
 mod attacks_on_tokens;
 mod elsewhere;
+mod readers;
 mod review;
 mod routes;
 mod sentences;
