@@ -119,7 +119,8 @@ impl Verifier {
             return Err(Reason::TokenCritical);
         }
         let by_kid = text("kid")?.map(|kid| self.keys.iter().find(|key| key.kids().any(|have| *have == kid)));
-        let chain: Option<Vec<&str>> = header.get("x5c").map_err(|()| Reason::TokenSyntax)?;
+        // Owned, as a slash may be escaped in it.
+        let chain: Option<Vec<String>> = header.get("x5c").map_err(|()| Reason::TokenSyntax)?;
         // The certificate only says which of our keys is meant: nothing is verified up to a root.
         let by_chain = chain.map(|chain| {
             let leaf = chain.first().and_then(|leaf| STANDARD.decode(leaf).ok())?;
