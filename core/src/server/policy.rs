@@ -127,6 +127,11 @@ impl Template {
         if path.iter().any(|segment| matches!(segment, Segment::One | Segment::Rest)) {
             return Err(wrong(Flaw::Pattern));
         }
+        // A value is bound once, so a placeholder that is there twice would fit nobody.
+        let twice = |(at, segment)| matches!(segment, &Segment::Bound(_)) && path.iter().take(at).any(|s| s == segment);
+        if path.iter().enumerate().any(twice) {
+            return Err(wrong(Flaw::Pattern));
+        }
         // The trust domain by itself is a SPIFFE id too.
         SpiffeId::parse(&format!("spiffe://{domain}")).ok_or(wrong(Flaw::Pattern))?;
         Identity::new("x").and_then(|who| who.role(role)).map_err(|_| wrong(Flaw::Role))?;
