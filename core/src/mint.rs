@@ -196,6 +196,9 @@ impl Ca {
         entropy: &[u8; 32],
     ) -> Result<(Vec<u8>, Time), MintError> {
         let (not_before, not_after) = life(now, ttl)?;
+        if now.0 / 1000 < self.not_before {
+            return Err(MintError::OutsideCa);
+        }
         // A leaf that outlives its CA says something that is not so.
         let (not_before, not_after) = (not_before.max(self.not_before), not_after.min(self.not_after));
         if not_before >= not_after || now.0 / 1000 >= not_after {
@@ -304,7 +307,8 @@ fn serial(entropy: &[u8; 32]) -> SerialNumber {
 
 fn san(name: &str) -> Result<SanType, MintError> {
     if let Ok(address) = name.parse::<IpAddr>() {
-        return Ok(SanType::IpAddress(address));
+        // What clients connect to is IPv4, however it is written.
+        return Ok(SanType::IpAddress(address.to_canonical()));
     }
     let wrong = || MintError::San(name.into());
     let host = name.strip_prefix("*.").unwrap_or(name);
@@ -315,8 +319,11 @@ fn san(name: &str) -> Result<SanType, MintError> {
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     // A name whose last label is a number is an IPv4 address to a URL parser, and no verifier would match it.
-    let number = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    if host.len() > 253 || number || !host.split('.').all(label) {
+    let number = host.rsplit('.').next().is_some_and(|last| match last.get(..2) {
+        Some("0x" | "0X") => last.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit()),
+        _ => last.bytes().all(|byte| byte.is_ascii_digit()),
+    });
+    if name.len() > 253 || number || !host.split('.').all(label) {
         return Err(wrong());
     }
     Ok(SanType::DnsName(name.to_ascii_lowercase().try_into().map_err(|_| wrong())?))

@@ -18,7 +18,8 @@ pub struct Bundle {
 
 /// A CA, a server's certificate for `names`, a client's, and a health check's, which all live `ttl` seconds from `now`.
 ///
-/// `names` are host names and IP addresses that clients connect to; the commands take the first that is no wildcard.
+/// `names` are host names and IP addresses that clients connect to; the commands take the first that is no wildcard, and
+/// one has to be none.
 /// `uri` goes into the client's certificate: a SPIFFE id makes it a builder's identity at a token service too. The CA's
 /// key is dropped. `entropy` is 32 random bytes for this call alone. Files: `ca.pem`, and `server`, `client` and
 /// `health-check`, each with `.pem` and `.key`.
@@ -29,13 +30,14 @@ pub fn buildkitd(
     ttl: u64,
     entropy: &[u8; 32],
 ) -> Result<Bundle, MintError> {
+    let host = names.iter().find(|name| !name.starts_with('*'));
+    let host = host.ok_or_else(|| MintError::San(names.first().copied().unwrap_or_default().into()))?;
     let part = |label: &str| derive(label.as_bytes(), entropy);
     let ca = Ca::new(now, ttl, "buildkitd CA", &part("buildkitd-ca"))?;
     let server = ca.server(names, now, ttl, &part("buildkitd-server"))?;
     let client = ca.client("buildkitd client", uri, now, ttl, &part("buildkitd-client"))?;
     let health = ca.health_check(now, ttl, &part("buildkitd-health"))?;
     let cert = |issued: &Issued| Secret::from(issued.cert_pem.as_str());
-    let host = names.iter().find(|name| !name.starts_with('*')).copied().unwrap_or("127.0.0.1");
     Ok(Bundle {
         files: vec![
             ("ca.pem", Secret::from(ca.cert_pem())),
@@ -47,7 +49,7 @@ pub fn buildkitd(
             ("health-check.key", health.key_pem),
         ],
         not_after: ca.not_after(),
-        host: host.into(),
+        host: (*host).into(),
     })
 }
 
