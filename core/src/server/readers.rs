@@ -24,8 +24,12 @@ pub(super) fn lead_to_registry(path: &str) -> bool {
     if first.is_some() && path.bytes().all(plain) && !path.contains("//") && !path.split('/').any(dots) {
         return false;
     }
+    // Of the forms of a target (RFC 9112 section 3.2) only the absolute one begins otherwise and has escapes.
+    let rootless = first.is_none();
+    let absolute = |scheme: &str| path.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let none = rootless && !path.bytes().all(plain) && !absolute("http://") && !absolute("https://");
     // Nobody needs a path that is longer; do not spend time on it.
-    path.len() > MAX_URL || Place::default().read(path, 0).found
+    none || path.len() > MAX_URL || Place { rootless, ..Place::default() }.read(path, 0).found
 }
 
 /// Decoded until nothing is left to decode, or [`ROUNDS`] times.
@@ -43,8 +47,10 @@ pub(super) fn decoded(text: &str) -> Cow<'_, str> {
 /// Where the readers are. As they are in different places, it is the one nearest to the root.
 #[derive(Clone, Copy, Default)]
 struct Place {
-    /// Whether the first segment, what stands before the first slash, has been read.
+    /// Whether what stands before the first slash has been read.
     begun: bool,
+    /// Whether that is something, so that there can be a scheme.
+    rootless: bool,
     /// How many segments there are at least.
     depth: usize,
     /// How many of them are no path but the host for some reader.
@@ -75,8 +81,14 @@ impl Place {
     fn name(self, text: &str) -> Self {
         let stripped: String = text.chars().filter(|c| !is_blank(*c)).collect();
         let mut after = self.step(cut(text)).or(self.step(cut(&stripped)));
-        if let (false, Some((_scheme, rest))) = (self.begun, stripped.split_once(':')) {
-            after = after.or(Self { host: 1, ..self }.step(cut(rest)));
+        if self.begun && self.depth < self.host && !text.bytes().all(in_host) {
+            // For some the host ends there, and the path begins.
+            return self.anywhere();
+        }
+        if self.rootless && self.depth <= self.host {
+            let behind = stripped.match_indices(':').filter_map(|(at, _)| stripped.get(at + 1..));
+            let host = self.host.max(self.depth + 1);
+            after = behind.fold(after, |after, rest| after.or(Self { host, ..self }.step(cut(rest))));
         }
         after
     }
@@ -98,6 +110,7 @@ impl Place {
     fn or(self, other: Self) -> Self {
         Self {
             begun: true,
+            rootless: self.rootless,
             depth: self.depth.min(other.depth),
             host: self.host.max(other.host),
             found: self.found || other.found,
@@ -112,6 +125,10 @@ impl Place {
 
 fn is_v2(name: &str) -> bool {
     name.eq_ignore_ascii_case("v2")
+}
+
+fn in_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'@' | b'[' | b']')
 }
 
 fn is_blank(c: char) -> bool {

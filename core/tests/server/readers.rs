@@ -49,6 +49,14 @@ fn a_host_before_the_path() {
         "http%3av2/x",
         "ht\ttp:v2/x",
         "HTTP:/\\/reg.example/v2/x",
+        // Node's url.parse ends a host where no host can go on.
+        "http://h%20v2/x",
+        "//h|v2/x",
+        // One scheme after the other, or none after all.
+        "http:http:v2/x",
+        "./http:v2/x",
+        "%2e/http:v2/x",
+        "%2fh/v2/x",
         // What is left of it after one reader has cleaned up begins with a host for the next.
         "/.//reg.example/v2/x",
         "/x/..//reg.example/v2/x",
@@ -113,6 +121,7 @@ fn what_is_nobodys_registry() {
         "/v2%2dbeta/x",
         "/v%202x",
         "http://reg.example/api//v2/x",
+        "http://reg.example:5000/api/v2%20x",
         "reg.example:443",
         "*",
         "",
