@@ -62,7 +62,7 @@ struct Place {
 impl Place {
     /// After these segments, for those who have decoded so often.
     fn read(self, text: &str, rounds: usize) -> Self {
-        text.split('/').fold(self, |at, segment| at.segment(segment, rounds))
+        text.split('/').fold(self, |at, segment| if at.found { at } else { at.segment(segment, rounds) })
     }
 
     /// After what is one segment, or several to others.
@@ -86,6 +86,10 @@ impl Place {
             return self.anywhere();
         }
         if self.rootless && self.depth <= self.host {
+            // An IPv6 address and a port have eight; with many more, reading behind each of them takes long.
+            if stripped.matches(':').count() > 16 {
+                return self.anywhere();
+            }
             let behind = stripped.match_indices(':').filter_map(|(at, _)| stripped.get(at + 1..));
             let host = self.host.max(self.depth + 1);
             after = behind.fold(after, |after, rest| after.or(Self { host, ..self }.step(cut(rest))));

@@ -57,6 +57,7 @@ fn a_host_before_the_path() {
         "./http:v2/x",
         "%2e/http:v2/x",
         "%2fh/v2/x",
+        &"http:".repeat(1600),
         // What is left of it after one reader has cleaned up begins with a host for the next.
         "/.//reg.example/v2/x",
         "/x/..//reg.example/v2/x",
