@@ -1,9 +1,11 @@
 //! Docker's `config.json` and the variable `DOCKER_AUTH_CONFIG`, and what the formats derived from it share.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use super::diagnostic::{Code, Place, Severity};
@@ -60,6 +62,26 @@ pub(super) enum Reader {
     Kubernetes,
 }
 
+/// Which helpers a document names.
+#[derive(Default)]
+struct Helpers {
+    of: HashMap<Origin, String>,
+    /// The registries that the one for all is not for.
+    none: HashSet<Origin>,
+    all: Option<String>,
+}
+
+impl Helpers {
+    /// The helper that is asked for a registry, and whose it is.
+    fn asked(&self, key: &Key) -> Option<(&str, &'static str)> {
+        let registry = key.registry()?;
+        match self.of.get(registry) {
+            Some(name) => Some((name, "this registry")),
+            None => Some((self.all.as_deref().filter(|_| !self.none.contains(registry))?, "every registry")),
+        }
+    }
+}
+
 /// What one entry holds; empty: not there.
 pub(super) struct Fields<'a> {
     pub(super) auth: &'a str,
@@ -100,22 +122,37 @@ impl Importer {
         }
         if reader == Reader::Kubernetes && root.node.find("auths").is_none() {
             // .dockercfg: the map itself.
-            return self.auth_entries(root, reader, (None, &[]));
+            return self.auth_entries(root, reader, &Helpers::default());
         }
         for (name, field) in root.fields() {
             self.top_field(name, &field.at, reader);
         }
-        let mut plain = Vec::new();
-        let store = self.helpers(root, reader, &mut plain);
+        self.spelt_twice(root, &TOP);
+        let helpers = self.helpers(root, reader);
         if let Some(auths) = root.find("auths") {
             match self.want_table(&auths) {
-                Ok(()) => self.auth_entries(&auths, reader, (store.as_deref(), &plain)),
+                Ok(()) => self.auth_entries(&auths, reader, &helpers),
                 Err(_) => self.broken_document(&auths.at, format!("{}: auths is no table", auths.at)),
             }
         }
         let source = self.sources;
-        let of_file = |entry: &&mut CredentialEntry| entry.source == source && plain.contains(&entry.registries);
+        let of_file = |entry: &&mut CredentialEntry| {
+            entry.source == source && matches!(&entry.registries, For::Registry(of) if helpers.none.contains(of))
+        };
         self.model.credentials.iter_mut().filter(of_file).for_each(|entry| entry.class = entry.class.min(1));
+    }
+
+    /// Says where a field stands in two spellings, which are the same to readers in Go.
+    fn spelt_twice(&mut self, table: &Field<'_>, known: &[&str]) {
+        let mut seen = Vec::new();
+        for (name, field) in table.fields() {
+            let Some(is) = known.iter().find(|known| name.eq_ignore_ascii_case(known)) else { continue };
+            if seen.contains(is) {
+                let what = "the field stands in two spellings, and readers differ in which of them holds";
+                self.warn(Code::DuplicateKey, &field.at, what, "Keep one of them.");
+            }
+            seen.push(is);
+        }
     }
 
     fn top_field(&mut self, name: &str, at: &Place, reader: Reader) {
@@ -146,11 +183,11 @@ impl Importer {
         }
     }
 
-    /// `credHelpers` and `credsStore`; gives the name of the helper for all, and adds to `plain` the registries that have
-    /// an empty helper.
-    fn helpers(&mut self, root: &Field<'_>, reader: Reader, plain: &mut Vec<For>) -> Option<String> {
+    /// `credHelpers` and `credsStore`.
+    fn helpers(&mut self, root: &Field<'_>, reader: Reader) -> Helpers {
+        let mut found = Helpers::default();
         if reader == Reader::Kubernetes {
-            return None;
+            return found;
         }
         if let Some(helpers) = root.find("credHelpers") {
             if self.want_table(&helpers).is_err() {
@@ -158,35 +195,50 @@ impl Importer {
             }
             for (key, field) in helpers.fields() {
                 let at = &field.at;
-                let Some(key) = parse_key(key).filter(|key| key.path.is_empty()) else {
+                let parsed = parse_key(key).filter(|key| key.path.is_empty());
+                let Some((parsed, registry)) = parsed.and_then(|key| Some((key.clone(), key.registry()?.clone())))
+                else {
                     self.error(Code::BadHost, at, "the key is no registry", "Write host or host:port.");
                     continue;
                 };
+                self.helper_key(key, &registry, at, reader);
                 if field.node.is_null() || field.node.text() == Some("") {
                     // So that the helper for all is not asked: what the file holds comes first.
-                    plain.push(key.registries);
+                    found.none.insert(registry);
                     continue;
                 }
                 let url = if reader == Reader::Podman { HelperUrl::Podman } else { HelperUrl::Docker };
                 let given = match self.helper_name(&field) {
-                    Ok(name) => Given::Helper { name, url },
+                    Ok(name) => {
+                        found.of.entry(registry).or_insert_with(|| name.clone());
+                        Given::Helper { name, url }
+                    }
                     Err(why) => Given::Broken(why),
                 };
-                self.credential(key, 1, at, given);
+                self.credential(parsed, 1, at, given);
             }
         }
-        let store =
-            root.find("credsStore").filter(|store| reader != Reader::Podman && store.node.text() != Some(""))?;
-        match self.helper_name(&store) {
-            Ok(name) => {
-                let given = Given::Helper { name: name.clone(), url: HelperUrl::Docker };
-                self.credential(Key::of(For::All), 2, &store.at, given);
-                Some(name)
+        let store = root.find("credsStore").filter(|store| reader != Reader::Podman && store.node.text() != Some(""));
+        if let Some(store) = store {
+            match self.helper_name(&store) {
+                Ok(name) => {
+                    let given = Given::Helper { name: name.clone(), url: HelperUrl::Docker };
+                    self.credential(Key::of(For::All), 2, &store.at, given);
+                    found.all = Some(name);
+                }
+                Err(why) => self.broken_document(&store.at, why),
             }
-            Err(why) => {
-                self.broken_document(&store.at, why);
-                None
-            }
+        }
+        found
+    }
+
+    /// Other readers look for a helper under one spelling of a registry.
+    fn helper_key(&mut self, text: &str, registry: &Origin, at: &Place, reader: Reader) {
+        let hub = if reader == Reader::Podman { "docker.io" } else { DOCKER_HUB };
+        if if registry.is_hub() { text != hub } else { text.contains("://") } {
+            let remedy = if registry.is_hub() { format!("Write {hub}.") } else { "Write host or host:port.".into() };
+            let what = "other readers find no helper under this key; here it is used";
+            self.warn(Code::IgnoredKey, at, what, &remedy);
         }
     }
 
@@ -199,8 +251,7 @@ impl Importer {
         })
     }
 
-    /// `store`: the helper for all, and the registries that it is not for.
-    fn auth_entries(&mut self, auths: &Field<'_>, reader: Reader, (store, plain): (Option<&str>, &[For])) {
+    fn auth_entries(&mut self, auths: &Field<'_>, reader: Reader, helpers: &Helpers) {
         for (key, entry) in auths.fields() {
             let at = &entry.at;
             // What a login by the browser leaves behind; nobody looks for a registry under these.
@@ -214,7 +265,10 @@ impl Importer {
                 self.credential(parsed, 3, at, Given::Broken(why));
                 continue;
             }
-            self.entry_fields(&entry, reader);
+            if let Err(why) = self.entry_fields(&entry, reader) {
+                self.credential(parsed, 3, at, Given::Broken(why));
+                continue;
+            }
             let text = |name| entry.node.find(name).and_then(Node::text).unwrap_or_default();
             let found = Fields {
                 auth: text("auth"),
@@ -224,23 +278,27 @@ impl Importer {
                 registry_token: text("registrytoken"),
             };
             let holds = !found.auth.is_empty() || !found.password.is_empty() || !found.identity_token.is_empty();
-            let helped = holds && !plain.contains(&parsed.registries);
-            if let (Some(store), true) = (store, helped) {
-                let what =
-                    format!("docker-credential-{store} is asked for every registry, and what stands here is not used");
-                let remedy = "Remove credsStore, or log in again so that the helper knows it.";
+            if let Some((name, whose)) = helpers.asked(&parsed).filter(|_| holds) {
+                let what = format!("docker-credential-{name} is asked for {whose}, and what stands here is not used");
+                let remedy = "Remove the helper, or log in again so that it knows the registry.";
                 self.warn(Code::HelperInstead, at, &what, remedy);
             }
             self.given(parsed, at, &found);
         }
     }
 
-    fn entry_fields(&mut self, entry: &Field<'_>, reader: Reader) {
+    /// `Err`: what may hold credentials is of another type than text, which was said.
+    fn entry_fields(&mut self, entry: &Field<'_>, reader: Reader) -> Result<(), String> {
+        let mut good = Ok(());
+        self.spelt_twice(entry, &ENTRY);
         for (name, field) in entry.fields() {
             if !ENTRY.iter().any(|known| name.eq_ignore_ascii_case(known)) {
                 self.unknown_field(&field.at, name, &ENTRY);
             } else if field.node.text().is_none() && !field.node.is_null() {
-                let _ = self.want(&field, "text", None::<()>);
+                let why = self.want(&field, "text", None::<()>);
+                if !["email", "serveraddress"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                    good = good.and(why);
+                }
             } else if reader == Reader::Variable && !name.eq_ignore_ascii_case("auth") {
                 let what = "Docker ignores the whole variable for this field; here it is read";
                 self.warn(Code::ReadersDiffer, &field.at, what, "Keep auth in each entry, and nothing else.");
@@ -254,20 +312,16 @@ impl Importer {
             let what = "podman uses an identity token only beside an auth; here it is used";
             self.warn(Code::ReadersDiffer, &entry.at, what, "Log in again.");
         }
+        good
     }
 
     /// Which registries and repositories a key is for, and what to say of it.
     fn key_of(&mut self, text: &str, at: &Place, reader: Reader) -> Option<Key> {
         let kubernetes = reader == Reader::Kubernetes;
-        let parsed = if kubernetes && text.contains(['*', '?', '[']) { glob_key(text) } else { parse_key(text) };
-        let parsed = parsed.map(|mut key| {
-            if let Some(path) =
-                key.path.strip_prefix("v1/").or_else(|| key.path.strip_prefix("v2/")).filter(|_| kubernetes)
-            {
-                key.path = path.into();
-            }
-            key
-        });
+        let shorter = kubernetes.then(|| without_version(text)).flatten();
+        let text = shorter.as_deref().unwrap_or(text);
+        // Brackets may be those of an address.
+        let parsed = parse_key(text).or_else(|| glob_key(text).filter(|_| kubernetes));
         let Some(key) = parsed else {
             let what = "the key is no registry: nothing is found under it";
             self.warn(Code::IgnoredKey, at, what, "Write host[:port], and a path where one is meant.");
@@ -280,8 +334,9 @@ impl Importer {
             let what = "used for this path only; other readers use it for every repository of the host";
             self.warn(Code::PathScoped, at, what, "Write the host alone, if all of it is meant.");
         }
-        if matches!(reader, Reader::Docker | Reader::Variable) && key.alias {
-            let what = "Docker does not look for Docker Hub under this name; here it is one more name of it";
+        // podman knows it by all of its names.
+        if reader != Reader::Podman && key.alias {
+            let what = "other readers do not look for Docker Hub under this name; here it is one more name of it";
             self.warn(Code::ReadersDiffer, at, what, "Write https://index.docker.io/v1/.");
         }
         Some(key)
@@ -359,6 +414,10 @@ impl Key {
     pub(super) const fn of(registries: For) -> Self {
         Self { registries, path: String::new(), rank: 0, alias: false }
     }
+
+    const fn registry(&self) -> Option<&Origin> {
+        if let For::Registry(registry) = &self.registries { Some(registry) } else { None }
+    }
 }
 
 /// `host[:port][/path]` or a URL; the paths of old APIs are none.
@@ -383,6 +442,14 @@ fn parse_key(text: &str) -> Option<Key> {
     Some(Key { registries: For::Registry(origin), path: path.into(), rank: if alias { 3 } else { rank }, alias })
 }
 
+/// A key without the version of the API before its path, which the kubelet takes away.
+fn without_version(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    let (host, path) = rest.split_once('/')?;
+    let path = path.strip_prefix("v1/").or_else(|| path.strip_prefix("v2/"))?;
+    Some(format!("{scheme}{host}/{path}"))
+}
+
 fn glob_key(text: &str) -> Option<Key> {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -391,7 +458,8 @@ fn glob_key(text: &str) -> Option<Key> {
         None => (host, None),
     };
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.*?[]^".contains(c);
-    if host.is_empty() || host.len() > 255 || !host.chars().all(good) {
+    // Only labels of the host are patterns: a path that holds one is no prefix of any name.
+    if host.is_empty() || host.len() > 255 || !host.chars().all(good) || path.contains(['*', '?', '[']) {
         return None;
     }
     let path = path.trim_matches('/').to_string();
@@ -411,8 +479,11 @@ fn decode_auth(auth: &str) -> Result<(String, Secret), &'static str> {
     Ok((user.into(), password.trim_end_matches('\0').into()))
 }
 
-/// Base64 with padding; line ends in it are ignored, as readers in Go do.
+/// Base64 with padding as Go reads it: line ends are ignored, and so are the bits that the last letter has too many.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 pub(super) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let clean: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect());
-    STANDARD.decode(clean.as_bytes()).ok().map(Zeroizing::new)
+    BASE64.decode(clean.as_bytes()).ok().map(Zeroizing::new)
 }

@@ -36,7 +36,9 @@ impl Importer {
         for root in std::iter::once(&document.root).chain(&document.more) {
             let items = root.find("items").and_then(Node::list).filter(|_| kind(root).ends_with("List"));
             for secret in items.unwrap_or(std::slice::from_ref(root)) {
-                found |= kind(secret) == "Secret" && self.secret_manifest(&Field::root(file, secret));
+                // The items of a list of one kind, as the API gives them, do not repeat it.
+                let is_secret = matches!((kind(secret), kind(root)), ("Secret", _) | ("", "SecretList"));
+                found |= is_secret && self.secret_manifest(&Field::root(file, secret));
             }
         }
         if !found {
@@ -53,6 +55,12 @@ impl Importer {
                 let Some(field) = root.find(group).and_then(|group| group.find(name)) else { continue };
                 found = true;
                 let at = &field.at;
+                let wanted =
+                    if name == ".dockercfg" { "kubernetes.io/dockercfg" } else { "kubernetes.io/dockerconfigjson" };
+                if root.node.find("type").and_then(Node::text) != Some(wanted) {
+                    let what = "the kubelet does not read it in a Secret of another type; here it is read";
+                    self.warn(Code::ReadersDiffer, at, what, &format!("Write type: {wanted}."));
+                }
                 let bytes = match field.node.text() {
                     Some(text) if encoded => decode(text),
                     Some(text) => Some(Zeroizing::new(text.as_bytes().to_vec())),

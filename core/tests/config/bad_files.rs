@@ -228,7 +228,7 @@ fn documents() {
         (
             "secret.yaml",
             |importer, file| importer.kubernetes(file),
-            "kind: Secret\nstringData: {.dockerconfigjson: '{}'}\n",
+            "kind: Secret\ntype: kubernetes.io/dockerconfigjson\nstringData: {.dockerconfigjson: '{}'}\n",
         ),
     ];
     println!("{:20} {:22} {}", "DOCUMENT", "WHAT IS WRONG", "DIAGNOSTIC");

@@ -246,7 +246,7 @@ fn docker() {
             "2.1 a number for a password",
             r#"{"auths":{"reg.example":{"username":"u","password":1}}}"#,
             "reg.example/a",
-            "reg creds:u-without-password\n! E:wrong-type W:user-without-password",
+            "reg creds:unreadable\n! E:wrong-type",
         ),
         (
             "2.1 :443 is the default port",
@@ -337,7 +337,7 @@ fn podman() {
             "2.3 credHelpers before the keys; podman asks for the registry",
             r#"{"auths":{"docker.io/library":{ROBOT}},"credHelpers":{"docker.io":"one"}}"#,
             "alpine",
-            "hub creds:one(docker.io)\n!",
+            "hub creds:one(docker.io)\n! W:helper-instead",
         ),
         (
             "2.3 credsStore is not read",
@@ -383,7 +383,7 @@ fn kubernetes() {
         ("2.4 a Secret in YAML", manifest, "reg.example/a", "reg creds:robot\n!"),
         (
             "2.4 a Secret in JSON, stringData",
-            r#"{"kind":"Secret","stringData":{".dockercfg":"{\"reg.example\":{\"username\":\"u\",\"password\":\"p\"}}"}}"#,
+            r#"{"kind":"Secret","type":"kubernetes.io/dockercfg","stringData":{".dockercfg":"{\"reg.example\":{\"username\":\"u\",\"password\":\"p\"}}"}}"#,
             "reg.example/a",
             "reg creds:u\n!",
         ),
@@ -423,20 +423,20 @@ fn kubernetes() {
         ),
         (
             "2.4 several documents, and other kinds among them",
-            "---\nkind: ServiceAccount\nimagePullSecrets: [{name: a}]\n---\nkind: Secret\nstringData: {.dockerconfigjson: '{\"auths\":{\"b.example\":{}}}'}\n---\nkind: Secret\nstringData: {.dockerconfigjson: '{\"auths\":{\"reg.example\":{ROBOT}}}'}\n...\n",
+            "---\nkind: ServiceAccount\nimagePullSecrets: [{name: a}]\n---\nkind: Secret\ntype: kubernetes.io/dockerconfigjson\nstringData: {.dockerconfigjson: '{\"auths\":{\"b.example\":{}}}'}\n---\nkind: Secret\ntype: kubernetes.io/dockerconfigjson\nstringData: {.dockerconfigjson: '{\"auths\":{\"reg.example\":{ROBOT}}}'}\n...\n",
             "reg.example/a",
             "reg creds:robot\n!",
         ),
         (
             "2.4 a list, as kubectl get -o json prints it",
-            r#"{"apiVersion":"v1","kind":"List","items":[{"kind":"Secret","type":"Opaque","data":{"a":"Yg=="}},{"kind":"Secret","stringData":{".dockerconfigjson":"{\"auths\":{\"reg.example\":{\"username\":\"u\",\"password\":\"p\"}}}"}}]}"#,
+            r#"{"apiVersion":"v1","kind":"List","items":[{"kind":"Secret","type":"Opaque","data":{"a":"Yg=="}},{"kind":"Secret","type":"kubernetes.io/dockerconfigjson","stringData":{".dockerconfigjson":"{\"auths\":{\"reg.example\":{\"username\":\"u\",\"password\":\"p\"}}}"}}]}"#,
             "reg.example/a",
             "reg creds:u\n!",
         ),
         ("2.4 a Secret without it", "kind: Secret\ndata: {x: y}\n", "reg.example/a", "reg\n! W:empty"),
         (
             "2.4 not base64",
-            "kind: Secret\ndata: {.dockerconfigjson: '*'}\n",
+            "kind: Secret\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: '*'}\n",
             "reg.example/a",
             "reg creds:unreadable\n! E:broken-credentials",
         ),

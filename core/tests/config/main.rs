@@ -16,6 +16,7 @@ mod certs_d;
 mod credentials;
 mod equal;
 mod explain;
+mod hard_credentials;
 mod helper;
 mod hosts_toml;
 mod look_up;
