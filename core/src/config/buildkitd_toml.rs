@@ -34,6 +34,8 @@ const TOP: [&str; 18] = [
 ];
 const FIELDS: [&str; 6] = ["mirrors", "http", "insecure", "ca", "keypair", "tlsconfigdir"];
 
+const LOCAL: &str = "BuildKit takes plain http for a registry on this machine, and so is done here";
+
 /// Where a host is reached: one origin, or https and then http, which is a fallback.
 type Reach = Vec<(Origin, bool)>;
 
@@ -65,6 +67,7 @@ impl Importer {
                 continue;
             }
             self.unknown(&table, &FIELDS);
+            self.name_of_hub(&origin, key, &table.at);
             let found = self.buildkit_host(origin.clone(), &table, base);
             reach.insert(origin.clone(), found);
             tables.push((origin, table));
@@ -93,9 +96,22 @@ impl Importer {
             };
             let path = path.trim_matches('/');
             let root = if path.is_empty() { "/v2".to_string() } else { format!("/v2/{path}") };
-            for (origin, fallback) in reach.get(&origin).unwrap_or(&vec![(origin, false)]) {
-                let mirror = EndpointEntry::mirror(origin.clone(), root.clone(), at.clone());
-                endpoints.push(EndpointEntry { fallback: *fallback, ..mirror });
+            let alone = || match names::over_http(&origin).filter(|_| names::is_local(&origin)) {
+                Some(plain) => {
+                    self.say(
+                        Severity::Info,
+                        Code::PlainHttp,
+                        &at,
+                        LOCAL,
+                        "Give it a table with http = false for https.",
+                    );
+                    vec![(plain, false)]
+                }
+                None => vec![(origin.clone(), false)],
+            };
+            for (origin, fallback) in reach.get(&origin).cloned().unwrap_or_else(alone) {
+                let mirror = EndpointEntry::mirror(origin, root.clone(), at.clone());
+                endpoints.push(EndpointEntry { fallback, ..mirror });
             }
         }
         endpoints
@@ -122,8 +138,7 @@ impl Importer {
                         "Write http = false, or remove them.",
                     );
                 } else if local {
-                    let what = "BuildKit takes plain http for a registry on this machine, and so is done here";
-                    self.say(Severity::Info, Code::PlainHttp, at, what, "Write http = false for https.");
+                    self.say(Severity::Info, Code::PlainHttp, at, LOCAL, "Write http = false for https.");
                 }
                 origins = vec![(plain, false)];
             }

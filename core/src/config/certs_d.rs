@@ -48,8 +48,18 @@ impl Importer {
                 );
                 self.host_directory(name, directory);
             }
-            let Some(origin) = registry else { continue };
+            let Some(origin) = registry else {
+                if !has_hosts && !directory.entries.is_empty() {
+                    let what = "Docker reads this directory only with the containerd image store";
+                    self.warn(Code::ReadersDiffer, &at, what, "Name the registries that it is for.");
+                    self.host_directory(name, directory);
+                }
+                continue;
+            };
             if origin.is_hub() {
+                if !directory.entries.keys().any(|name| name.ends_with(".crt") || name.ends_with(".cert")) {
+                    continue;
+                }
                 self.warn(
                     Code::ReadersDiffer,
                     &at,
@@ -85,6 +95,7 @@ impl Importer {
                     continue;
                 };
                 let Some(directory) = self.registry_directory(Some(origin.clone()), &path, entry) else { continue };
+                self.name_of_hub(&origin, name, &at);
                 let mut host = HostEntry::new(Some(origin), at);
                 self.layout(directory, &mut host, Layout::Docker);
                 self.model.hosts.push(host);
@@ -99,6 +110,14 @@ impl Importer {
         let what = format!("it cannot be read: {why}");
         self.error(Code::Unreadable, &at, &what, "Make it readable for the user that this program runs as.");
         self.broken_host(None, &at, format!("{}: {what}", root.name));
+    }
+
+    /// A registry by a name under which other readers do not look for Docker Hub.
+    pub(super) fn name_of_hub(&mut self, registry: &Origin, name: &str, at: &Place) {
+        if registry.is_hub() && !name.starts_with("docker.io") {
+            let what = "other readers look for Docker Hub under docker.io only; here this is one more name of it";
+            self.warn(Code::ReadersDiffer, at, what, "Name it docker.io.");
+        }
     }
 
     fn no_registry(&mut self, at: &Place) {

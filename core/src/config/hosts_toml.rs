@@ -59,6 +59,9 @@ impl Importer {
 
     pub(super) fn host_directory(&mut self, name: &str, directory: &Directory) {
         let Some((registry, _)) = registry_of(name) else { return };
+        if let Some(registry) = &registry {
+            self.name_of_hub(registry, name, &Place::file(&*directory.name));
+        }
         let path = directory.path("hosts.toml");
         let at = Place::file(&*path);
         let entry = match directory.entries.get("hosts.toml") {
@@ -250,8 +253,10 @@ impl Importer {
                 self.header(host, &key.text, &Field { node, at: header.at.line(node.line) })?;
             }
         }
-        if let Some(time) = table.get("dial_timeout") {
-            host.dial_timeout = Some(self.want(&time, DURATION, time.node.text().and_then(milliseconds))?);
+        if let Some(time) = table.get("dial_timeout").filter(|time| time.node.text() != Some("")) {
+            // For Go none is no limit.
+            let limit = self.want(&time, DURATION, time.node.text().and_then(milliseconds))?;
+            host.dial_timeout = Some(limit).filter(|limit| *limit > 0);
         }
         let Some(field) = table.get("capabilities") else { return Ok(Capability::ALL.to_vec()) };
         let mut capabilities = Vec::new();
@@ -376,24 +381,32 @@ fn registry_of(name: &str) -> Option<(Option<Origin>, u8)> {
 /// What [`milliseconds`] reads.
 pub(super) const DURATION: &str = "a duration such as \"5s\"";
 
-/// A duration as Go writes it (`1m30s`, `500ms`), in milliseconds.
+/// A duration as Go writes it (`1m30s`, `500ms`, `1.5h`), in milliseconds; a part of one counts as one.
 pub(super) fn milliseconds(text: &str) -> Option<u64> {
-    let mut rest = text;
-    let mut total = 0u64;
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if matches!(rest, "" | "0") {
+        return (rest == "0").then_some(0);
+    }
+    let mut nanoseconds = 0u128;
     while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, after) = rest.split_at_checked(digits)?;
-        let unit = after.len() - after.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-        let (unit, after) = after.split_at_checked(unit)?;
-        let factor = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
+        let (number, after) = rest.split_at(rest.find(|c: char| c != '.' && !c.is_ascii_digit())?);
+        let (unit, after) = after.split_at(after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len()));
+        let factor: u128 = match unit {
+            "ns" => 1,
+            "us" | "\u{b5}s" | "\u{3bc}s" => 1000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
             _ => return None,
         };
-        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u64>().ok().map(u128::from) };
+        // More digits are less than a nanosecond of an hour.
+        let part = part.get(..part.len().min(13)).filter(|_| !number.trim_matches('.').is_empty())?;
+        let below = u32::try_from(part.len()).ok().map(|length| 10u128.pow(length))?;
+        nanoseconds += digits(whole)? * factor + digits(part)? * factor / below;
         rest = after;
     }
-    (!text.is_empty()).then_some(total)
+    u64::try_from(nanoseconds.div_ceil(1_000_000)).ok()
 }

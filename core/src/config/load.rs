@@ -158,7 +158,8 @@ impl Importer {
     pub(super) fn named(&mut self, base: Base<'_>, name: &str) -> Loaded {
         let shown = base.path(name);
         if let Some(directory) = base.directory {
-            let inside = shown.strip_prefix(directory.name.as_str()).map(|rest| rest.trim_start_matches('/'));
+            let folder = directory.name.trim_end_matches('/');
+            let inside = shown.strip_prefix(folder).filter(|rest| directory.name.is_empty() != rest.starts_with('/'));
             if let Some(entry) = inside.and_then(|path| directory.get(path)) {
                 return self.entry(&shown, Some(entry));
             }

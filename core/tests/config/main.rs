@@ -17,6 +17,7 @@ mod credentials;
 mod equal;
 mod explain;
 mod hard_credentials;
+mod hard_hosts;
 mod helper;
 mod hosts_toml;
 mod look_up;
