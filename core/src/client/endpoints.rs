@@ -1,5 +1,7 @@
 //! Where an image is looked for: mirrors in order, then its registry.
 
+use std::sync::Arc;
+
 use super::agent::Agent;
 use super::config::Config;
 use super::flow::Flow;
@@ -54,7 +56,7 @@ pub struct Route {
     /// Whether requests to it name the registry in a query parameter `ns`, as containerd does.
     pub ns: bool,
     /// Changes of the repository's name; the first that changes something holds.
-    pub rewrites: Vec<Rewrite>,
+    pub rewrites: Arc<[Rewrite]>,
     /// The file and key that it comes from.
     pub provenance: Option<String>,
 }
@@ -68,7 +70,7 @@ impl Route {
             mirror: true,
             capabilities: vec![Capability::Pull, Capability::Resolve],
             ns: false,
-            rewrites: Vec::new(),
+            rewrites: Arc::default(),
             provenance: None,
         }
     }
@@ -81,7 +83,7 @@ impl Route {
             mirror: false,
             capabilities: Capability::ALL.to_vec(),
             ns: false,
-            rewrites: Vec::new(),
+            rewrites: Arc::default(),
             provenance: None,
         }
     }
@@ -109,11 +111,13 @@ impl Rewrite {
     /// Replaces every match of `pattern` by `replacement`, in which `$1` and `${name}` stand for groups.
     ///
     /// # Errors
-    /// One sentence, where the pattern is none or longer than 1,024 bytes.
+    /// One sentence, where the pattern is none, or it or the replacement is longer than 1,024 bytes.
     pub fn new(pattern: &str, replacement: &str) -> Result<Self, String> {
         let compiled = regex_lite::RegexBuilder::new(pattern).size_limit(1 << 20).build();
         match compiled {
             Ok(_) if pattern.len() > 1024 => Err("the pattern is longer than 1,024 bytes".into()),
+            // Every byte of a name could be a match.
+            Ok(_) if replacement.len() > 1024 => Err("its replacement is longer than 1,024 bytes".into()),
             Ok(regex) => Ok(Self { pattern: regex, text: pattern.into(), replacement: replacement.into() }),
             Err(error) => Err(error.to_string()),
         }

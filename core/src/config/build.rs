@@ -1,6 +1,6 @@
 //! From the model to a configuration.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::diagnostic::{Code, Diagnostic, Severity};
@@ -25,7 +25,10 @@ impl Model {
         for entry in &self.pairs {
             config.pair(entry.pair.clone());
         }
-        for entry in merged(std::mem::take(&mut self.hosts)) {
+        for mut entry in merged(std::mem::take(&mut self.hosts)) {
+            if let Some(why) = self.unread.as_ref().filter(|_| entry.identities.is_empty()) {
+                entry.fail(why);
+            }
             let origin = entry.origin.clone();
             let host = self.host(entry);
             match origin {
@@ -121,35 +124,48 @@ impl Model {
     }
 }
 
+/// What several sources say of one origin, and what of it is known already.
+struct Merged {
+    entry: HostEntry,
+    headers: HashSet<String>,
+    ca: HashSet<Arc<[u8]>>,
+}
+
 /// One entry for each origin: what an earlier source says holds, and a later one fills in what it leaves out.
 pub(super) fn merged(hosts: Vec<HostEntry>) -> Vec<HostEntry> {
-    let mut all: Vec<HostEntry> = Vec::new();
-    let mut places: std::collections::HashMap<Option<Origin>, usize> = std::collections::HashMap::new();
+    let mut all: Vec<Merged> = Vec::new();
+    let mut places: HashMap<Option<Origin>, usize> = HashMap::new();
     for entry in hosts {
         match places.get(&entry.origin).and_then(|at| all.get_mut(*at)) {
             Some(known) => merge(known, entry),
             None => {
                 places.insert(entry.origin.clone(), all.len());
-                all.push(entry);
+                let headers = entry.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+                let ca = entry.ca.iter().map(|one| Arc::clone(&one.pem)).collect();
+                all.push(Merged { entry, headers, ca });
             }
         }
     }
-    all
+    all.into_iter().map(|merged| merged.entry).collect()
 }
 
-fn merge(known: &mut HostEntry, later: HostEntry) {
-    if known.identities.is_empty() {
-        known.identities = later.identities;
+fn merge(known: &mut Merged, later: HostEntry) {
+    let Merged { entry: known, headers, ca } = known;
+    if later.broken_document && !known.broken_document {
+        known.unusable = later.unusable;
+    } else if known.identities.is_empty() {
         known.unusable = known.unusable.take().or(later.unusable);
     }
-    known.broken_document |= later.broken_document;
-    for authority in later.ca {
-        if !known.ca.iter().any(|one| one.pem == authority.pem) {
-            known.ca.push(authority);
-        }
+    if known.identities.is_empty() {
+        known.identities = later.identities;
     }
-    let names: Vec<String> = known.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
-    known.headers.extend(later.headers.into_iter().filter(|(name, _)| !names.contains(&name.to_ascii_lowercase())));
+    known.broken_document |= later.broken_document;
+    known.ca.extend(later.ca.into_iter().filter(|authority| ca.insert(Arc::clone(&authority.pem))));
+    // Several values of one name stand together, in one source.
+    let new = |(name, _): &(String, _)| !headers.contains(&name.to_ascii_lowercase());
+    let more: Vec<_> = later.headers.into_iter().filter(new).collect();
+    headers.extend(more.iter().map(|(name, _)| name.to_ascii_lowercase()));
+    known.headers.extend(more);
     let fill = |mine: &mut Option<bool>, other: Option<bool>| *mine = mine.or(other);
     fill(&mut known.ca_replaces, later.ca_replaces);
     fill(&mut known.skip_verify, later.skip_verify);
@@ -173,7 +189,7 @@ fn route(entry: &EndpointEntry) -> Route {
         mirror: entry.mirror,
         capabilities: entry.capabilities.clone(),
         ns: entry.ns,
-        rewrites: entry.rewrites.clone(),
+        rewrites: Arc::clone(&entry.rewrites),
         provenance: Some(entry.place.to_string()),
     }
 }

@@ -109,7 +109,7 @@ impl Importer {
         let at = Place::file(&*root.name);
         let what = format!("it cannot be read: {why}");
         self.error(Code::Unreadable, &at, &what, "Make it readable for the user that this program runs as.");
-        self.broken_host(None, &at, format!("{}: {what}", root.name));
+        self.broken_source(&at, format!("{}: {what}", root.name));
     }
 
     /// A registry by a name under which other readers do not look for Docker Hub.

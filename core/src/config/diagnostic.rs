@@ -146,6 +146,9 @@ impl fmt::Display for Code {
     }
 }
 
+/// How much of a key is shown, in characters: no name of a host is longer.
+const MAX_NAME: usize = 255;
+
 /// Where something stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -166,8 +169,17 @@ impl Place {
 
     /// A field of the table that stands here.
     pub(crate) fn field(&self, name: &str, line: u32) -> Self {
+        self.below(&shown(name), line)
+    }
+
+    /// What stands in this table under a name that is the user's.
+    pub(crate) fn entry(&self, name: &str, line: u32) -> Self {
+        self.below(&format!("\"{}\"", shown(name)), line)
+    }
+
+    fn below(&self, name: &str, line: u32) -> Self {
         let key = if self.key.is_empty() { name.to_string() } else { format!("{}.{name}", self.key) };
-        Self { file: self.file.clone(), key: without_user(key), line: Some(line) }
+        Self { file: self.file.clone(), key, line: Some(line) }
     }
 
     /// Another line of the same.
@@ -186,14 +198,17 @@ impl fmt::Display for Place {
     }
 }
 
-/// A key may be a URL with a password in it.
-fn without_user(key: String) -> String {
-    let Some((before, rest)) = key.split_once("://") else { return key };
-    let end = rest.find(['/', '"']).unwrap_or(rest.len());
-    match rest.get(..end).and_then(|authority| authority.rfind('@')).and_then(|at| rest.get(at..)) {
-        Some(host) => format!("{before}://…{host}"),
-        None => key,
+/// A key as it is shown. It may be a URL or a host with a password in front of it, as long as the file, and hold line ends.
+fn shown(name: &str) -> String {
+    let (scheme, rest) = name.split_at(name.find("://").map_or(0, |at| at + 3));
+    let user = rest.rsplit_once('@').filter(|(_, after)| !scheme.is_empty() || !after.starts_with("sha"));
+    let (hidden, rest) = user.map_or(("", rest), |(_, after)| ("\u{2026}@", after));
+    let mut text: String = [scheme, hidden, rest].iter().flat_map(|part| part.chars()).take(MAX_NAME + 1).collect();
+    if let Some((end, _)) = text.char_indices().nth(MAX_NAME) {
+        text.truncate(end);
+        text.push('\u{2026}');
     }
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// One finding. It never holds a secret.

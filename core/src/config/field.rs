@@ -1,5 +1,6 @@
 //! A value of a document with its place, and what the importers of several formats read out of one in the same way.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::diagnostic::{Code, Place, Severity};
@@ -46,9 +47,7 @@ impl<'a> Field<'a> {
     /// What stands in this table under names that are the user's: `host."https://reg.example"`.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Self)> {
         let entries = self.node.table().unwrap_or_default().iter();
-        entries.map(|(key, node)| {
-            (key.text.as_str(), Self { node, at: self.at.field(&format!("\"{}\"", key.text), key.line) })
-        })
+        entries.map(|(key, node)| (key.text.as_str(), Self { node, at: self.at.entry(&key.text, key.line) }))
     }
 
     /// What is in this list.
@@ -95,7 +94,7 @@ impl Importer {
     pub(super) fn source(&mut self, file: &File, read: fn(&str) -> Result<Document, Flaw>) -> Option<Node> {
         self.sources += 1;
         self.document(file, read, Severity::Error).unwrap_or_else(|why| {
-            self.broken_host(None, &Place::file(&*file.name), why);
+            self.broken_source(&Place::file(&*file.name), why);
             None
         })
     }
@@ -138,7 +137,8 @@ impl Importer {
 
     /// Adds the certificate authorities in these files.
     pub(super) fn authorities(&mut self, host: &mut HostEntry, base: Base<'_>, files: &[(&str, Place)]) {
-        for (name, _) in files {
+        let mut seen = HashSet::new();
+        for (name, _) in files.iter().filter(|(name, _)| seen.insert(*name)) {
             let loaded = self.named(base, name);
             self.authority(host, loaded);
         }

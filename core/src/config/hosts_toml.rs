@@ -94,6 +94,12 @@ impl Importer {
         self.model.hosts.push(HostEntry::broken(registry, at, why));
     }
 
+    /// The same of a source that may have named a certificate for any registry: those without one in another source fail.
+    pub(super) fn broken_source(&mut self, at: &Place, why: String) {
+        self.model.unread.get_or_insert_with(|| why.clone());
+        self.broken_host(None, at, why);
+    }
+
     fn fallback(&mut self, registry: Option<Origin>, directory: &Directory) {
         let at = Place::file(&*directory.name);
         let mut host = HostEntry::new(registry.clone(), at.clone());
@@ -216,7 +222,7 @@ impl Importer {
         let root = if over || path.ends_with("/v2") { path } else { format!("{path}/v2") };
         let mut endpoint = EndpointEntry::mirror(written.clone(), root, at.clone());
         endpoint.capabilities = capabilities;
-        endpoint.rewrites = self.rewrites(table);
+        endpoint.rewrites = self.rewrites(table).into();
         let mut endpoints = vec![endpoint.clone()];
         if !written.is_https() && host.has_tls() {
             self.warn(

@@ -1,7 +1,7 @@
 //! What can only be seen of a certificate, or of all sources together.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::diagnostic::{Code, Place, Severity};
 use super::load::Importer;
@@ -9,6 +9,9 @@ use super::model::{For, Given, HostEntry, Model, PairEntry, Registry};
 use super::names;
 use crate::origin::Origin;
 use crate::tls::Identity;
+
+/// Mirrors that are looked at for cycles: a thousand registries with a hundred each.
+const MAX_STEPS: usize = 100_000;
 
 /// What is wrong with a certificate that can be shown all the same: whether it matters is for the server to say.
 #[cfg(feature = "pem")]
@@ -122,6 +125,8 @@ fn differ<'a, T: PartialEq>(said: impl Iterator<Item = (&'a Option<Origin>, &'a 
 
 /// Mirrors that lead back: each is a registry with mirrors of its own. Nothing is followed here, so nothing loops; a
 /// reader or a pull-through cache that does follow them would.
+///
+/// The search begins anew at each registry, so that all of it has one limit.
 fn cycles(model: &Model, found: &mut Found) {
     let mut edges: BTreeMap<&Origin, Vec<&Origin>> = BTreeMap::new();
     for registry in &model.registries {
@@ -129,19 +134,23 @@ fn cycles(model: &Model, found: &mut Found) {
         let to = registry.endpoints.iter().filter(|end| end.mirror).filter_map(|end| end.origin.as_ref());
         edges.entry(name).or_default().extend(to.filter(|to| *to != name).take(64));
     }
-    for registry in model.registries.iter().take(1000) {
+    let mut steps = MAX_STEPS;
+    for registry in &model.registries {
         let Some(start) = &registry.name else { continue };
-        let mut seen: Vec<&Origin> = Vec::new();
+        let mut seen: HashSet<&Origin> = HashSet::new();
         let mut open = edges.get(start).cloned().unwrap_or_default();
         while let Some(here) = open.pop() {
+            if steps == 0 {
+                return;
+            }
+            steps -= 1;
             if here == start {
                 let what = format!("the mirrors of {} have mirrors that lead back to it", names::name(start));
                 let remedy = "Remove one of them; only mirrors of the registry that is asked for are used.";
                 warn(found, Code::CyclicMirrors, &registry.place, what, remedy);
                 break;
             }
-            if seen.len() < 1000 && !seen.contains(&here) {
-                seen.push(here);
+            if seen.insert(here) {
                 open.extend(edges.get(here).into_iter().flatten());
             }
         }
@@ -149,11 +158,10 @@ fn cycles(model: &Model, found: &mut Found) {
 }
 
 fn pairs(model: &Model, found: &mut Found) {
+    let lends = model.hosts.iter().filter(|host| !host.identities.is_empty() || host.unusable.is_some());
+    let lends: HashSet<&Origin> = lends.filter_map(|host| host.origin.as_ref()).collect();
     for PairEntry { pair, place } in model.pairs.iter().filter(|entry| entry.pair.identity) {
-        let lends = |host: &HostEntry| {
-            host.origin.as_ref() == Some(&pair.registry) && (!host.identities.is_empty() || host.unusable.is_some())
-        };
-        if !model.hosts.iter().any(lends) {
+        if !lends.contains(&pair.registry) {
             let what = format!("identity = true lends the certificate of {}, which has none", pair.registry);
             warn(found, Code::UselessPair, place, what, "Configure its certificate, or remove identity.");
         }

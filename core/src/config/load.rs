@@ -40,6 +40,8 @@ pub struct Importer {
     pub(super) sources: u32,
     windows: bool,
     wanted: BTreeSet<String>,
+    /// What was read of certificate authorities, each once.
+    authorities: HashSet<Arc<[u8]>>,
 }
 
 /// Bytes and the name that they are shown under; `Err`: the sentence of what is wrong, which was said already.
@@ -256,6 +258,10 @@ impl Importer {
         let Ok((file, bytes)) = loaded else { return };
         let Ok(pem) = self.pem(&file, &bytes) else { return };
         let at = Place::file(&*file);
+        // One bundle may be named for many hosts.
+        if let Some(pem) = self.authorities.get(pem).map(Arc::clone) {
+            return host.ca.push(Authority { pem, file });
+        }
         match count_certificates(pem) {
             Ok(0) => self.error(
                 Code::NoCertificate,
@@ -263,7 +269,11 @@ impl Importer {
                 "there is no PEM certificate in it",
                 "Give certificates as PEM (openssl x509 -inform der -in FILE -out FILE.crt makes PEM of DER).",
             ),
-            Ok(_) => host.ca.push(Authority { pem: pem.into(), file }),
+            Ok(_) => {
+                let pem: Arc<[u8]> = pem.into();
+                self.authorities.insert(Arc::clone(&pem));
+                host.ca.push(Authority { pem, file });
+            }
             Err(number) => self.error(
                 Code::BrokenCertificate,
                 &at,

@@ -33,6 +33,8 @@ pub struct Model {
     pub offline_token: bool,
     /// Leave, by name, for passwords that are configured for a pattern of registries.
     pub wildcard_password: bool,
+    /// Why a source could not be read that may have named a certificate for any registry.
+    pub(crate) unread: Option<String>,
 }
 
 /// What one source says of an origin.
@@ -151,7 +153,7 @@ pub struct EndpointEntry {
     /// Whether requests name the registry in `ns`.
     pub ns: bool,
     /// Changes of the repository's name.
-    pub rewrites: Vec<Rewrite>,
+    pub rewrites: Arc<[Rewrite]>,
     /// Where it stands.
     pub place: Place,
 }
@@ -165,7 +167,7 @@ impl EndpointEntry {
             fallback: false,
             capabilities: Capability::ALL.to_vec(),
             ns: false,
-            rewrites: Vec::new(),
+            rewrites: Arc::default(),
             place,
         }
     }

@@ -1,5 +1,8 @@
 //! `registries.yaml` of k3s and RKE2. `ca_file` adds to the roots.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::diagnostic::Code;
 use super::directory::File;
 use super::docker_config::{Fields, Key};
@@ -9,6 +12,7 @@ use super::load::Importer;
 use super::model::{EndpointEntry, For, Given, HostEntry, Registry};
 use super::names;
 use super::tree;
+use crate::client::Rewrite;
 use crate::origin::Origin;
 
 impl Importer {
@@ -19,12 +23,16 @@ impl Importer {
         let Some(root) = self.source(file, tree::yaml) else { return };
         let (root, base) = (Field::root(file, &root), Base::beside(file));
         if let Err(why) = self.want_table(&root) {
-            return self.broken_host(None, &root.at, why);
+            return self.broken_source(&root.at, why);
         }
         self.unknown(&root, &["mirrors", "configs"]);
         for (name, of_mirrors) in [("configs", false), ("mirrors", true)] {
             let Some(tables) = root.get(name) else { continue };
-            self.k3s_table(&tables, None, of_mirrors);
+            if let Err(why) = self.want_table(&tables)
+                && !of_mirrors
+            {
+                self.broken_source(&tables.at, why);
+            }
             for (key, table) in tables.entries() {
                 let registry = if key == "*" { None } else { names::registry(key) };
                 if registry.is_none() && key != "*" {
@@ -119,8 +127,9 @@ impl Importer {
 
     fn k3s_mirrors(&mut self, registry: Option<Origin>, table: &Field<'_>) {
         self.unknown(table, &["endpoint", "rewrite"]);
-        let rewrites = self.rewrites(table);
+        let rewrites: Arc<[Rewrite]> = self.rewrites(table).into();
         let mut endpoints: Vec<EndpointEntry> = Vec::new();
+        let mut known = HashSet::new();
         let listed = table.get("endpoint");
         let items = listed.as_ref().map(|listed| self.want(listed, "a list of URLs", listed.texts()));
         let place = listed.map_or_else(|| table.at.field("endpoint", table.at.line.unwrap_or(1)), |listed| listed.at);
@@ -131,8 +140,8 @@ impl Importer {
             };
             let mut mirror = EndpointEntry::mirror(origin, root, at.clone());
             mirror.mirror = !is_registry(mirror.origin.as_ref(), registry.as_ref()) || mirror.root != "/v2";
-            mirror.rewrites.clone_from(&rewrites);
-            if endpoints.iter().any(|known| known.origin == mirror.origin && known.root == mirror.root) {
+            mirror.rewrites = Arc::clone(&rewrites);
+            if !known.insert((mirror.origin.clone(), mirror.root.clone())) {
                 self.warn(Code::DuplicateKey, &at, "the same endpoint twice: k3s leaves the second out", "Remove it.");
                 continue;
             }

@@ -290,6 +290,113 @@ fn deep_and_wide_documents_end() {
     }
 }
 
+/// What grows with the square of a document takes minutes here, or all of the memory.
+#[test]
+fn large_documents_end() {
+    type Read = fn(&mut Importer, &regauth::config::File);
+    let many = |count: usize, each: &dyn Fn(usize) -> String| (0..count).map(each).collect::<String>();
+    let ring =
+        |n: usize| format!("[registry.\"r{n}\"]\nmirrors = [{}]\n", many(64, &|m| format!("\"r{}\",", n + m + 1)));
+    let helped = |n: usize| format!("\"h{n}\":\"\",");
+    let headers = |n: usize| format!("[host.\"https://a.example/{n}\".header]\nx{n} = \"1\"\n");
+    let long = "k/".repeat(200_000);
+    let rows: Vec<(&str, String, Read)> = vec![
+        ("mirrors of mirrors", many(1000, &ring), |importer, file| importer.buildkitd(file)),
+        (
+            "helpers and entries",
+            format!(
+                "{{\"credHelpers\":{{{}\"z\":\"\"}},\"auths\":{{{}\"z\":{{}}}}}}",
+                many(45_000, &helped),
+                many(45_000, &|n| format!("\"h{n}\":{{}},"))
+            ),
+            |importer, file| importer.docker_config(file),
+        ),
+        ("headers of one host in many tables", many(20_000, &headers), |importer, file| {
+            let mut directory = Directory::new("d");
+            if let Entry::File(text) = &file.entry {
+                directory.add("reg.example/hosts.toml", text.expose().to_vec());
+            }
+            importer.hosts(&[directory]);
+        }),
+        (
+            "endpoints and rewrites",
+            format!(
+                "mirrors: {{a: {{endpoint: [{}], rewrite: {{{}}}}}}}",
+                many(40_000, &|n| format!("m{n}, ")),
+                many(20_000, &|n| format!("^m{n}: x, "))
+            ),
+            |importer, file| importer.registries(file),
+        ),
+        (
+            "a long key with many fields",
+            format!(
+                "{{\"auths\":{{\"reg.example/{long}\":{{{}\"z\":1}}}}}}",
+                many(20_000, &|n| format!("\"f{n}\":1,"))
+            ),
+            |importer, file| importer.docker_config(file),
+        ),
+        (
+            "one bundle for many hosts",
+            many(2000, &|n| format!("[registry.r{n}]\nca = [{}]\n", "\"/pki/bundle\",".repeat(4))),
+            |importer, file| importer.buildkitd(file),
+        ),
+    ];
+    for (name, text, read) in rows {
+        let mut files = crate::world::files();
+        files.put("/pki/bundle", Entry::File(pem("CA").repeat(100).into()));
+        let mut importer = importer().files(files);
+        read(&mut importer, &regauth::config::File::new(name, text));
+        let (config, found) = importer.finish().into_config();
+        assert!(!has(&found, Code::Syntax, name), "{name}: {:?}", found.first());
+        assert!(found.iter().all(|one| one.place.key.chars().count() < 1000), "{name}");
+        drop(Agent::new(config).unwrap());
+    }
+}
+
+/// Of a source that cannot be read nothing is known: registries fail that have no certificate from another one, also those
+/// of which other sources say something else.
+#[test]
+fn a_source_that_is_lost_is_not_made_up_for() {
+    let with = |files: &[(&str, &str)], read: fn(&mut Importer)| {
+        let mut importer = importer();
+        importer.hosts(&[crate::world::directory("/h", files)]);
+        read(&mut importer);
+        crate::world::summary(importer, "reg.example/a")
+    };
+    let broken: fn(&mut Importer) = |importer| importer.buildkitd(&regauth::config::File::new("b.toml", "[registry."));
+    let no_table: fn(&mut Importer) =
+        |importer| importer.registries(&regauth::config::File::new("r.yaml", "configs: [a]"));
+    let closed: fn(&mut Importer) = |importer| importer.docker_certs(&Directory::unreadable("/c", "denied"));
+    let of_all: fn(&mut Importer) =
+        |importer| importer.registries(&regauth::config::File::new("r.yaml", "configs: {'*': [a]}"));
+    let ca = [("reg.example/ca.crt", "{CA}")];
+    let default = [("_default/hosts.toml", "client = \"/pki/both.pem\"")];
+    crate::world::check(vec![
+        ("F authorities elsewhere", with(&ca, broken), "registry https://reg.example/v2 ca:1 FAILS\n! E:syntax"),
+        (
+            "F configs that is no table",
+            with(&ca, no_table),
+            "registry https://reg.example/v2 ca:1 FAILS\n! E:wrong-type",
+        ),
+        (
+            "F a directory that is closed",
+            with(&ca, closed),
+            "registry https://reg.example/v2 ca:1 FAILS\n! E:unreadable",
+        ),
+        ("F what is for all others only", with(&ca, of_all), "registry https://reg.example/v2 ca:1\n! E:wrong-type"),
+        (
+            "F a certificate elsewhere",
+            with(&[("reg.example/c.cert", "{BOTH}")], broken),
+            "registry https://reg.example/v2 certs:/h/reg.example/c.cert\n! E:syntax",
+        ),
+        (
+            "F a certificate for every registry is none for this one",
+            with(&default, broken),
+            "registry https://reg.example/v2 FAILS\n! E:syntax W:wildcard-identity",
+        ),
+    ]);
+}
+
 /// What Docker's page on client certificates makes: self-signed, RSA of 4096 bits.
 #[test]
 fn the_certificate_of_dockers_page() {

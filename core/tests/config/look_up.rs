@@ -236,6 +236,31 @@ fn no_secret_is_shown() {
     assert_eq!(at, None);
 }
 
+/// Keys are shown, and may be anything: a user with a password, a thousand lines, an end of the line.
+#[test]
+fn keys_are_shown_without_what_is_not_theirs() {
+    let mut importer = importer();
+    importer.docker_config(&file(
+        "c.json",
+        r#"{"auths":{"u:s3cret@reg.example/x:1":{},"https://u:s3/cret@reg.example":{},"https://u:s3cret@":{},
+            "reg.example/a@sha256:00":{}},"credHelpers":{"u:s3cret@reg.example":"x"},"a\u001b[2J\nerror: b":1}"#,
+    ));
+    importer.buildkitd(&file("b.toml", "[registry.\"u:s3cret@a.example\"]\n\"u:s3cret@b\" = 1\n[\"s3cret@x\"]\n"));
+    importer.registries(&file("r.yaml", "configs: {\"u:s3cret@a.example\": {}, a: {\"u:s3cret@b\": 1}}\n"));
+    importer.regauth(&file("r.toml", "[registry.\"u:s3cret@a.example\"]\n[host.\"u:s3cret@a.example\"]\n"));
+    importer.hosts(&[crate::world::directory(
+        "d",
+        &[("reg.example/hosts.toml", "[host.\"u:s3cret@m.example\"]\n[header]\n\"x s3cret\" = \"1\"\n")],
+    )]);
+    let (_, found) = importer.finish().into_config();
+    let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(shown.len() > 10, "{shown:#?}");
+    let bad = |line: &&String| line.contains("s3") || line.contains("cret") || line.contains(char::is_control);
+    assert_eq!(shown.iter().find(bad), None);
+    let keys = |key: &str| found.iter().any(|one| one.place.key == key);
+    assert!(keys("auths.\u{2026}@reg.example/x:1") && keys("auths.reg.example/a@sha256:00"), "{shown:#?}");
+}
+
 /// Keys and passwords stand in these files.
 #[test]
 fn files_show_their_size_only() {
