@@ -99,6 +99,24 @@ fn a_mismatch_is_said_whole() {
     assert_eq!(found.remedy, "Renew the client certificate, or check this machine's clock.");
 }
 
+/// A server that asks after the handshake has asked, whatever it answers; a 401 is about credentials.
+#[test]
+fn a_late_request_is_a_request() {
+    let mut late = evidence(Shown::NotAsked);
+    late.late = true;
+    let state = |status| {
+        let found = Diagnosis::of_answer(status, None, b"", Some("me.crt"), Some(&late));
+        found.map(|found| found.state)
+    };
+    assert_eq!(state(200), Some(State::AskedLate));
+    assert_eq!(state(307), Some(State::AskedLate));
+    assert_eq!(state(404), Some(State::AskedLate));
+    assert_eq!(state(401), None);
+    // With nothing to show, an answer that went well says nothing.
+    assert_eq!(Diagnosis::of_answer(200, None, b"", None, Some(&late)), None);
+    assert!(Diagnosis::of_answer(403, None, b"", None, Some(&late)).is_some());
+}
+
 #[test]
 fn flaws_are_told_in_units_that_people_use() {
     for (flaw, text) in [

@@ -20,15 +20,14 @@ pub(super) fn identity(importer: &mut Importer, identity: &Identity) {
     let at = Place::file(identity.label());
     for flaw in identity.flaws(importer.now) {
         let (code, what, remedy) = match flaw {
-            Flaw::Expired { ago } => {
-                let what =
-                    format!("the client certificate expired {} days ago; it is shown all the same", ago / 86_400);
-                (Code::Expired, what, "Get a new one from its issuer.")
+            Flaw::Expired { .. } => {
+                (Code::Expired, format!("{flaw}; it is shown all the same"), "Get a new one from its issuer.")
             }
-            Flaw::NotYetValid { .. } => {
-                let what = "the client certificate is not valid yet; it is shown all the same".into();
-                (Code::NotYetValid, what, "Check this machine's clock, and wait.")
-            }
+            Flaw::NotYetValid { .. } => (
+                Code::NotYetValid,
+                format!("{flaw}; it is shown all the same"),
+                "Check this machine's clock, and wait.",
+            ),
             Flaw::NotForClients => {
                 let what = "its extended key usage leaves out client authentication; most servers refuse it".into();
                 (Code::NotForClients, what, "Get one with the extended key usage clientAuth.")

@@ -109,7 +109,7 @@ impl Diagnosis {
         let missing = |what: String| over_http(what, network::missing(evidence));
         match status {
             403 if says("Cannot perform Post-Handshake Authentication") => late(status, evidence),
-            400.. if evidence.late => late(status, evidence),
+            400.. if evidence.late && status != 401 => late(status, evidence),
             // nginx answers 400 with these words, and 495 and 496 where its configuration asks for them.
             496 => missing(format!("the server requires a client certificate and says so with {status}")),
             400 if says("No required SSL certificate was sent") => {
@@ -141,6 +141,9 @@ impl Diagnosis {
 
     fn not_asked(status: u16, identity: Option<&str>, evidence: &Evidence) -> Option<Self> {
         let label = identity.filter(|_| !evidence.asked())?;
+        if evidence.late {
+            return if status == 401 { None } else { late(status, evidence) };
+        }
         let remedy = match status {
             403 if evidence.version == Some(Version::Tls13) => WHOLE_HOST,
             _ => "If it should have asked, look at its client authentication, and at what stands in front of it.",

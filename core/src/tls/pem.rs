@@ -291,13 +291,17 @@ pub(crate) fn read_key(pem: &[u8]) -> Result<rustls_pki_types::PrivateKeyDer<'st
     use rustls_pki_types::PrivateKeyDer;
     use rustls_pki_types::pem::{Error, PemObject as _};
 
-    let has = |text: &str| pem.windows(text.len()).any(|window| window == text.as_bytes());
+    let find = |text: &str, pem: &[u8]| pem.windows(text.len()).position(|window| window == text.as_bytes());
+    let begin = "PRIVATE KEY-----";
+    let (head, rest) = pem.split_at(find(begin, pem).map_or(pem.len(), |at| at + begin.len()));
+    let block = rest.get(..find("-----END", rest).unwrap_or(rest.len())).unwrap_or_default();
+    let is = |format: &str| head.ends_with(format!("-----BEGIN {format} {begin}").as_bytes());
     // Headers of RFC 1421 are the old form of encryption and would only make the base64 look broken.
-    if has("-----BEGIN ENCRYPTED PRIVATE KEY-----") || (has("Proc-Type:") && has("ENCRYPTED")) {
+    if is("ENCRYPTED") || (find("Proc-Type:", block).is_some() && find("ENCRYPTED", block).is_some()) {
         return Err(IdentityFlaw::EncryptedKey);
     }
     for format in ["OPENSSH", "DSA"] {
-        if has(&format!("-----BEGIN {format} PRIVATE KEY-----")) {
+        if is(format) {
             return Err(IdentityFlaw::UnsupportedKey(format.into()));
         }
     }

@@ -59,7 +59,7 @@ pub struct Settings {
     pub roots: Roots,
     /// Client identities in the order in which they are tried. Empty: none is shown.
     pub identities: Vec<Identity>,
-    /// Show the first identity whatever the server's hints say.
+    /// Show the first identity whose key can sign for the server, whatever its hints say.
     pub force: bool,
     /// After a TLS rejection try the next identity, where the request can be repeated.
     pub try_pairs: bool,
@@ -110,8 +110,10 @@ impl Attempt {
 impl Settings {
     /// Chooses among the identities from number `skip` on, in configured order, by what a server asked for.
     pub(crate) fn choose<H: AsRef<[u8]>>(&self, skip: usize, hints: &[H], schemes: &[u16]) -> Choice {
+        // What cannot sign is shown by no force.
+        let hints = if self.force { &[] } else { hints };
         let candidates = || self.identities.iter().enumerate().skip(skip);
-        let mut fits = candidates().filter(|(_, identity)| self.force || why_not(identity, hints, schemes).is_none());
+        let mut fits = candidates().filter(|(_, identity)| why_not(identity, hints, schemes).is_none());
         let (pair, next) = (fits.next(), fits.next());
         let shown = match pair {
             Some((_, identity)) => Shown::Pair { label: identity.label().into(), issuer: issuer_text(identity) },

@@ -18,6 +18,7 @@ mod equal;
 mod explain;
 mod hard_credentials;
 mod hard_hosts;
+mod hard_keys;
 mod helper;
 mod hosts_toml;
 mod look_up;

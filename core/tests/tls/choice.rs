@@ -31,6 +31,22 @@ fn force_shows_the_first_whatever_the_server_names() {
     }
 }
 
+/// What cannot be signed is not sent, so that nobody says it was.
+#[test]
+fn force_shows_nothing_that_cannot_sign() {
+    let mut settings = settings(&[&WORLD.wrong, &WORLD.right]);
+    settings.force = true;
+    let profile = Profile::new(settings);
+    // Of RSA only; both keys are ECDSA.
+    let choice = profile.choose(0, WORLD.right.issuers(), &[0x0804]);
+    assert_eq!((choice.pair, choice.next), (None, None));
+    let Shown::NoneFits(lines) = choice.shown else { panic!("{choice:?}") };
+    assert_eq!(lines[0], "wrong.pem: the server takes no signature scheme of its key");
+    let none: [&[u8]; 0] = [];
+    assert_eq!(profile.choose(0, &none, &[0x0403]).pair, Some(0));
+    assert_eq!(profile.choose(0, WORLD.right.issuers(), &[0x0403]).pair, Some(0));
+}
+
 #[test]
 fn after_a_rejection_the_next_that_fits_is_shown() {
     let mut settings = settings(&[&WORLD.expired, &WORLD.wrong, &WORLD.right]);

@@ -266,7 +266,7 @@ impl Flow {
             return self.misuse("answer() without a request to send");
         };
         self.trace.add(Line::Answer { status: answer.status });
-        if let (Some(label), Some(Evidence { shown: Shown::NotAsked, .. })) = (&out.identity, answer.tls) {
+        if let (Some(label), Some(Evidence { shown: Shown::NotAsked, late: false, .. })) = (&out.identity, answer.tls) {
             self.trace.add(Line::NotAsked { label: label.clone() });
         }
         let result =
