@@ -74,7 +74,8 @@ pub(super) struct Base<'a> {
 
 impl<'a> Base<'a> {
     pub(super) fn beside(file: &'a File) -> Self {
-        Self { folder: file.name.rsplit_once('/').map_or("", |(folder, _)| folder), directory: None }
+        let separators: &[char] = if is_of_windows(&file.name) { &['/', '\\'] } else { &['/'] };
+        Self { folder: file.name.rsplit_once(separators).map_or("", |(folder, _)| folder), directory: None }
     }
 
     pub(super) fn inside(directory: &'a Directory) -> Self {
@@ -82,11 +83,17 @@ impl<'a> Base<'a> {
     }
 
     pub(super) fn path(&self, name: &str) -> String {
-        if name.starts_with('/') || self.folder.is_empty() {
+        if name.starts_with('/') || is_of_windows(name) || self.folder.is_empty() {
             return name.into();
         }
         format!("{}/{name}", self.folder.trim_end_matches('/'))
     }
+}
+
+/// Whether a name begins with a drive or a host.
+fn is_of_windows(name: &str) -> bool {
+    let drive = matches!(name.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic());
+    drive || name.starts_with(r"\\")
 }
 
 impl Importer {

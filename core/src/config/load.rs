@@ -9,6 +9,7 @@ use super::directory::{Directory, Entry, File, Files, MAX_ENTRIES, MAX_FILE, wit
 use super::field::Base;
 use super::model::{Authority, HostEntry, IdentityEntry, Model};
 use super::names;
+use super::regauth_toml::Own;
 use super::tree::{Document, Flaw, Node};
 use crate::secret::Secret;
 use crate::time::Time;
@@ -40,6 +41,7 @@ pub struct Importer {
     pub(super) sources: u32,
     windows: bool,
     wanted: BTreeSet<String>,
+    pub(super) own: Own,
     /// What was read of certificate authorities, each once.
     authorities: HashSet<Arc<[u8]>>,
 }

@@ -30,6 +30,14 @@ const HOST: [&str; 13] = [
     "alpn",
 ];
 
+/// What earlier files of this format have said: of two the first holds.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    hosts: usize,
+    registries: usize,
+    flags: [Option<bool>; 3],
+}
+
 impl Importer {
     /// `regauth.toml`. What it says of a host holds before what any other source says of it, whenever it is imported;
     /// what it leaves out is filled in by them.
@@ -39,14 +47,21 @@ impl Importer {
         self.unknown(&root, &TOP);
         if let Some(mode) = root.get("mode") {
             match mode.node.text() {
-                Some("strict") => self.model.mode = Some(Mode::Strict),
-                Some("any-https") => self.model.mode = Some(Mode::AnyHttps),
+                Some("strict") => _ = self.model.mode.get_or_insert(Mode::Strict),
+                Some("any-https") => _ = self.model.mode.get_or_insert(Mode::AnyHttps),
                 _ => drop(self.want(&mode, "\"strict\" or \"any-https\"", None::<()>)),
             }
         }
-        self.model.password_post |= self.flag(&root, "password_post") == Some(true);
-        self.model.offline_token |= self.flag(&root, "offline_token") == Some(true);
-        self.model.wildcard_password |= self.flag(&root, "wildcard_password") == Some(true);
+        for (at, name) in ["password_post", "offline_token", "wildcard_password"].into_iter().enumerate() {
+            let said = self.flag(&root, name);
+            if let Some(known) = self.own.flags.get_mut(at) {
+                *known = known.or(said);
+            }
+        }
+        let [password_post, offline_token, wildcard_password] = self.own.flags.map(|said| said == Some(true));
+        self.model.password_post = password_post;
+        self.model.offline_token = offline_token;
+        self.model.wildcard_password = wildcard_password;
         self.pairs(&root);
         let mut hosts = Vec::new();
         if let Some(field) = root.get("host") {
@@ -58,7 +73,12 @@ impl Importer {
                 match origin(name) {
                     Some(origin) => hosts.push(self.own_host(Some(origin), &host, base)),
                     None => {
-                        self.error(Code::BadHost, &host.at, "the key is no origin", "Write https://host[:port].");
+                        let what = "the key is no origin";
+                        self.error(Code::BadHost, &host.at, what, "Write https://host[:port].");
+                        let meant = names::server(name, "https").filter(|_| host.node.get("identity").is_some());
+                        if let Some((meant, _)) = meant {
+                            self.broken_host(Some(meant), &host.at, format!("{}: {what}", host.at));
+                        }
                     }
                 }
             }
@@ -67,7 +87,9 @@ impl Importer {
             hosts.push(self.own_host(None, &default, base));
         }
         // Before all others: this file completes and corrects them.
-        self.model.hosts.splice(0..0, hosts);
+        let (from, count) = (self.own.hosts, hosts.len());
+        self.model.hosts.splice(from..from, hosts);
+        self.own.hosts += count;
         let mut registries = Vec::new();
         if let Some(field) = root.get("registry") {
             let _ = self.want_table(&field);
@@ -80,7 +102,9 @@ impl Importer {
                 }
             }
         }
-        self.model.registries.splice(0..0, registries);
+        let (from, count) = (self.own.registries, registries.len());
+        self.model.registries.splice(from..from, registries);
+        self.own.registries += count;
     }
 
     fn flag(&mut self, table: &Field<'_>, name: &str) -> Option<bool> {
@@ -230,17 +254,16 @@ fn parts(line: &str) -> Vec<&str> {
     let table = line.trim_start();
     let Some(end) = table.starts_with('[').then(|| header(table)).flatten() else { return vec![line] };
     let (head, rest) = table.split_at(end);
-    if !rest.trim_start().starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '"') {
+    if !rest.trim_start().starts_with(|c: char| c.is_ascii_alphanumeric() || "_\"'".contains(c)) {
         return vec![line];
     }
     let mut parts = vec![head];
-    let (mut start, mut quoted, mut depth) = (0usize, false, 0usize);
-    for (at, byte) in rest.bytes().enumerate() {
+    let (mut start, mut depth) = (0usize, 0usize);
+    for (at, byte) in bare(rest) {
         match byte {
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => depth += 1,
-            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
-            b',' if !quoted && depth == 0 => {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => {
                 parts.extend(rest.get(start..at));
                 start = at + 1;
             }
@@ -253,11 +276,25 @@ fn parts(line: &str) -> Vec<&str> {
 
 /// Where a table's header ends.
 fn header(line: &str) -> Option<usize> {
-    let mut quoted = false;
-    let close = line.bytes().position(|byte| {
-        quoted ^= byte == b'"';
-        byte == b']' && !quoted
-    })?;
+    let (close, _) = bare(line).find(|(_, byte)| *byte == b']')?;
     let end = close + if line.starts_with("[[") { 2 } else { 1 };
     line.is_char_boundary(end).then_some(end)
+}
+
+/// The bytes that stand outside of quotes and before a comment.
+fn bare(line: &str) -> impl Iterator<Item = (usize, u8)> {
+    let (mut quote, mut escaped) = (None, false);
+    let bytes = line.bytes().enumerate().map_while(move |(at, byte)| {
+        let outside = quote.is_none();
+        match (quote, byte) {
+            (None, b'#') => return None,
+            (None, b'"' | b'\'') => quote = Some(byte),
+            _ if escaped => escaped = false,
+            (Some(b'"'), b'\\') => escaped = true,
+            (Some(open), _) if byte == open => quote = None,
+            _ => {}
+        }
+        Some(outside.then_some((at, byte)))
+    });
+    bytes.flatten()
 }

@@ -83,6 +83,16 @@ fn statements() {
             "registry https://reg.example/v2 FAILS\n! E:wrong-type E:wrong-type E:wrong-type",
         ),
         (
+            "F a host without its scheme fails where its certificate would be lost",
+            "[host.\"reg.example\"]\nidentity = { certificate = \"/pki/both.pem\", key = \"/pki/both.pem\" }\n[host.\"b.example\"]\nca = \"/pki/ca.crt\"\n",
+            "registry https://reg.example/v2 FAILS\n! E:bad-host E:bad-host",
+        ),
+        (
+            "F one line with a comment, commas and both quotes",
+            "[[pair]] registry = 'https://reg.example', token = 'https://a.example' # a, b\n[host.'https://[::1]'] local = true, header = { a = '1,2', b = \"\\\"#,\" } # c\n[host.\"https://reg.example\"] ca = \"/pki/ca.crt\" # \"d, e\n",
+            "registry https://reg.example/v2 ca:1\n!",
+        ),
+        (
             "F a document that does not parse fails every registry",
             "[[pair]",
             "registry https://reg.example/v2 FAILS\n! E:syntax",
@@ -130,4 +140,51 @@ fn the_line_of_a_refusal() {
     assert_eq!((found.len(), found[0].code, found[0].place.line), (1, Code::UnknownField, Some(3)));
     let host = config.host_of(&regauth::Origin::parse("https://a.example").unwrap()).unwrap();
     assert!(host.local && host.headers[0].1.expose() == b"1,2");
+}
+
+/// Of two of them the first holds, as of all sources.
+#[test]
+fn the_first_of_two_holds() {
+    let first = "mode = \"strict\"\nwildcard_password = false\n[host.\"https://reg.example\"]\nskip_verify = false\ndial_timeout = \"1s\"\n[registry.\"reg.example\"]\nmirrors = [\"https://m.example\"]\n";
+    let second = "mode = \"any-https\"\nwildcard_password = true\npassword_post = true\n[host.\"https://reg.example\"]\nskip_verify = true\nca = \"/pki/ca.crt\"\n[registry.\"reg.example\"]\nmirrors = [\"https://n.example\"]\n";
+    let with = || {
+        let mut importer = importer();
+        importer.buildkitd(&file("b.toml", "[registry.\"reg.example\"]\ninsecure = true\nmirrors = [\"o.example\"]\n"));
+        importer.regauth(&file("one.toml", first));
+        importer.regauth(&file("two.toml", second));
+        importer
+    };
+    let model = with().finish();
+    assert_eq!((model.mode, model.wildcard_password, model.password_post), (Some(regauth::Mode::Strict), false, true));
+    check(vec![(
+        "F the first of two",
+        summary(with(), "reg.example/a"),
+        "mirror https://m.example/v2 caps:pull,resolve ns:reg.example
+         registry https://reg.example/v2 ca:1 dial:1000
+         ! W:conflict W:conflict",
+    )]);
+}
+
+/// Names of files on Windows.
+#[test]
+fn names_with_drives_and_backslashes() {
+    let mut importer = importer();
+    let text = "[host.\"https://reg.example\"]\nca = ['ca.crt', 'D:\\pki\\ca.crt', 'E:/pki/ca.crt', '\\\\host\\share\\ca.crt']\n";
+    importer.regauth(&file("C:\\ProgramData\\regauth\\regauth.toml", text));
+    importer.hosts(&[crate::world::directory(
+        "C:\\certs.d",
+        &[("reg.example/hosts.toml", "ca = ['ca.crt', 'D:\\x.crt']")],
+    )]);
+    let wanted: Vec<&str> = importer.wanted().collect();
+    assert_eq!(
+        wanted,
+        [
+            "C:\\ProgramData\\regauth/ca.crt",
+            "C:\\certs.d/reg.example/ca.crt",
+            "D:\\pki\\ca.crt",
+            "D:\\x.crt",
+            "E:/pki/ca.crt",
+            "\\\\host\\share\\ca.crt"
+        ]
+    );
 }
