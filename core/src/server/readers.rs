@@ -12,11 +12,11 @@ const ROUNDS: usize = 4;
 /// Whether this path leads to `/v2`, or below it, for some reader.
 ///
 /// Readers differ in how often they decode, before or after dots are taken away; in whether a backslash is a slash, and
-/// whether `;`, `#`, `?`, a control character or white space ends a segment; in whether empty segments count; in what
-/// they take for the host; and in whether they look at case.
+/// whether `;`, `#`, `?`, a control character or white space ends a segment; in whether empty segments count; and in what
+/// they take for the host. All look at case (RFC 9110 section 4.2.3).
 pub(super) fn lead_to_registry(path: &str) -> bool {
     let first = path.strip_prefix('/').map(|rest| rest.split('/').next().unwrap_or_default());
-    if first.is_some_and(is_v2) {
+    if first == Some("v2") {
         return true;
     }
     let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'%' | b'\\' | b';' | b'#');
@@ -105,7 +105,7 @@ impl Place {
             "" | "." => at,
             ".." => Self { depth: self.depth.saturating_sub(1), ..at },
             // Whatever comes behind it: for another reader the path ends before that.
-            _ if is_v2(name) && self.depth <= self.host => self.anywhere(),
+            "v2" if self.depth <= self.host => self.anywhere(),
             _ => Self { depth: self.depth + 1, ..at },
         }
     }
@@ -125,10 +125,6 @@ impl Place {
     const fn anywhere(self) -> Self {
         Self { found: true, ..self }
     }
-}
-
-fn is_v2(name: &str) -> bool {
-    name.eq_ignore_ascii_case("v2")
 }
 
 fn in_host(byte: u8) -> bool {

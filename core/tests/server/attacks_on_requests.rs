@@ -226,7 +226,7 @@ fn attack_36_realm_over_plain_http() {
 #[test]
 fn attack_37_challenge_beside_the_registry() {
     for target in
-        ["/", "/api/builds", "/v1/", "/v2x", "/v3/", "/token?scope=/v2/", "/x/v2/", "*", "/api?next=/v2/", "/v22/a"]
+        ["/", "/api/builds", "/v1/", "/v2x", "/V2/", "/token?scope=/v2/", "/x/v2/", "*", "/api?next=/v2/", "/v22/a"]
     {
         assert_eq!(needs("GET", target), Need::NotRegistry, "{target}");
         let verdict = ask(&guard(), "GET", target, Some("garbage"), None);

@@ -101,11 +101,6 @@ fn escapes_that_only_some_decode() {
 }
 
 #[test]
-fn routers_that_do_not_look_at_case() {
-    rejects(&["/V2", "/V2/", "/V2/a/manifests/x", "/%562/a", "/x/../V2/a", "http://reg.example/V2/"]);
-}
-
-#[test]
 fn what_is_nobodys_registry() {
     for target in [
         "/api/a%2fb/v2/x",
@@ -117,7 +112,8 @@ fn what_is_nobodys_registry() {
         "/a:b/v2/x",
         "/api/http://x/v2/",
         "/api//x/v2/",
-        "/api/V2/",
+        "/V2/",
+        "/%562/a",
         "/v2x/../api/v2x",
         "/v2%2dbeta/x",
         "/v%202x",
