@@ -89,7 +89,9 @@ pub struct Flow {
     owed: bool,
     /// It has sent a refused token again.
     skew: bool,
-    /// It has renewed a refused token.
+    /// The token that it sends is that one.
+    again: bool,
+    /// It has gone on from a refused token to another one.
     renewed: bool,
 }
 
@@ -189,7 +191,7 @@ impl Flow {
 impl State {
     /// Nothing in the cache; the registry's challenge is remembered.
     pub const fn new(budget: Budget) -> Self {
-        let flow = Flow { phase: Phase::Idle, parked: None, owed: false, skew: false, renewed: false };
+        let flow = Flow { phase: Phase::Idle, parked: None, owed: false, skew: false, again: false, renewed: false };
         Self {
             flows: [flow; FLOWS],
             token: None,
@@ -350,7 +352,7 @@ impl State {
     pub fn in_order(mut self) -> Self {
         if !self.may_be_rejected() {
             for flow in &mut self.flows {
-                (flow.skew, flow.renewed) = (false, false);
+                (flow.skew, flow.again, flow.renewed) = (false, false, false);
                 if let Phase::Sending(token) = &mut flow.phase {
                     *token = Token::MAX;
                 }
@@ -399,7 +401,7 @@ impl State {
     /// Ends a flow: what it was for others goes to them.
     fn end(&mut self, place: usize, phase: Phase) -> Option<()> {
         let flow = self.flows.get_mut(place)?;
-        (flow.phase, flow.parked, flow.owed, flow.skew, flow.renewed) = (phase, None, false, false, false);
+        *flow = Flow { phase, parked: None, owed: false, skew: false, again: false, renewed: false };
         self.leave(place);
         Some(())
     }
@@ -423,7 +425,11 @@ impl State {
     fn poll(&mut self, place: usize) -> Option<()> {
         match self.flows.get(place)?.phase {
             // What ran out between the answer and now is not sent.
-            Phase::Ready(token) | Phase::Skewed { token, left: 0 } if self.is_live(token) => self.send(place, token),
+            Phase::Ready(token) if self.is_live(token) => self.send(place, token),
+            Phase::Skewed { token, left: 0 } if self.is_live(token) => {
+                self.flows.get_mut(place)?.again = true;
+                self.send(place, token)
+            }
             Phase::Ready(_) | Phase::Skewed { left: 0, .. } | Phase::Idle | Phase::Parked { .. } => self.turn(place),
             Phase::BackOff { left: 0 } => self.turn(place),
             _ => None,
@@ -549,19 +555,18 @@ impl State {
         let newer = self.live().is_some_and(|newest| newest != token);
         let (live, (age, _)) = (self.is_live(token), self.age(token));
         let flow = self.flows.get_mut(place)?;
-        if !newer && live {
-            if age <= FRESH {
-                if std::mem::replace(&mut flow.skew, true) {
-                    return self.end(place, Phase::Failed(Why::Registry));
-                }
-                flow.phase = Phase::Skewed { token, left: SKEW };
-                return Some(());
-            }
-            if std::mem::replace(&mut flow.renewed, true) {
+        if !newer && (flow.again || (live && age <= FRESH)) {
+            if std::mem::replace(&mut flow.skew, true) {
                 return self.end(place, Phase::Failed(Why::Registry));
             }
+            flow.phase = Phase::Skewed { token, left: SKEW };
+            return Some(());
         }
-        flow.phase = Phase::Idle;
+        // Another flow's newer token is the one renewal, too.
+        if live && std::mem::replace(&mut flow.renewed, true) {
+            return self.end(place, Phase::Failed(Why::Registry));
+        }
+        (flow.phase, flow.again) = (Phase::Idle, false);
         self.token.take_if(|kept| *kept == token);
         Some(())
     }
