@@ -232,24 +232,34 @@ pub(crate) fn retry_after(now: Time, value: &[u8]) -> Option<Time> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(now.plus_seconds(text.parse().unwrap_or(u64::MAX)));
     }
-    http_date(text).map(|at| at.max(now))
+    http_date(now, text).map(|at| at.max(now))
 }
 
-/// An IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`; the obsolete forms are read as none.
-fn http_date(text: &str) -> Option<Time> {
+/// An HTTP date in any of its three forms (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`,
+/// `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`.
+fn http_date(now: Time, text: &str) -> Option<Time> {
     const MONTHS: &str = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
-    let (_, date) = text.split_once(',')?;
-    let mut words = date.strip_prefix(' ')?.strip_suffix(" GMT")?.split([' ', ':']);
-    let day: u32 = words.next()?.parse().ok()?;
-    let name = words.next()?;
-    let month = u32::try_from(MONTHS.split(' ').position(|month| month == name)?).ok()?;
-    let year: u32 = words.next()?.parse().ok()?;
-    let [hour, minute, second] = [words.next()?, words.next()?, words.next()?].map(|word| word.parse::<u32>().ok());
+    let words: Vec<&str> = text.split([',', ' ', '-', ':']).filter(|word| !word.is_empty()).collect();
+    let (day, name, year, clock) = match *words {
+        [_, day, name, year, hour, minute, second, "GMT"] => (day, name, year, [hour, minute, second]),
+        [_, name, day, hour, minute, second, year] => (day, name, year, [hour, minute, second]),
+        _ => return None,
+    };
+    let month = u32::try_from(MONTHS.split(' ').position(|month| month == name)?).ok()? + 1;
+    let day: u32 = day.parse().ok()?;
+    let [hour, minute, second] = clock.map(|word| word.parse::<u32>().ok());
     let (hour, minute, second) = (hour?, minute?, second?);
-    if !(1..=31).contains(&day) || !(1970..=9999).contains(&year) || hour > 23 || minute > 59 || second > 60 {
+    if !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    Time::utc(year, month + 1, day, (hour * 60 + minute) * 60 + second)
+    let at = |year| Time::utc(year, month, day, (hour * 60 + minute) * 60 + second);
+    let number: u32 = year.parse().ok()?;
+    match year.len() {
+        4 if number >= 1970 => at(number),
+        // Two digits: more than 50 years ahead is the century before.
+        2 => at(2000 + number).filter(|at| at.since(now) <= 50 * 366 * 86_400_000).or_else(|| at(1900 + number)),
+        _ => None,
+    }
 }
 
 /// A scope list for people.
@@ -271,7 +281,12 @@ mod tests {
         assert_eq!(retry_after(now, b"5"), Some(Time(6_000)));
         assert_eq!(retry_after(now, b"Sun, 06 Nov 1994 08:49:37 GMT"), Some(Time(784_111_777_000)));
         assert_eq!(retry_after(now, b"Tue, 29 Feb 2028 00:00:00 GMT"), Some(Time(1_835_395_200_000)));
-        for bad in [&b""[..], b"-1", b"soon", b"Sunday, 06-Nov-94 08:49:37 GMT", b"\xff"] {
+        assert_eq!(retry_after(now, b"Sunday, 06-Nov-94 08:49:37 GMT"), Some(Time(784_111_777_000)));
+        assert_eq!(retry_after(now, b"Sun Nov  6 08:49:37 1994"), Some(Time(784_111_777_000)));
+        let late = Time(1_795_341_600_000);
+        assert_eq!(retry_after(late, b"Saturday, 06-Nov-27 08:49:37 GMT"), Some(Time(1_825_490_977_000)));
+        assert_eq!(retry_after(late, b"Saturday, 06-Nov-99 08:49:37 GMT"), Some(late));
+        for bad in [&b""[..], b"-1", b"soon", b"Sun, 06 Nov 1994 08:49:37", b"Sun, 06 Nov 194 08:49:37 GMT", b"\xff"] {
             assert_eq!(retry_after(now, bad), None);
         }
         assert_eq!(retry_after(Time(784_111_900_000), b"Sun, 06 Nov 1994 08:49:37 GMT"), Some(Time(784_111_900_000)));
