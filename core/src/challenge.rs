@@ -192,7 +192,8 @@ fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut d
     let mut current = Challenge::default();
     let mut names = BTreeSet::new();
     let mut any = false;
-    let mut comma = true;
+    // Between a scheme and its first parameter there is white space only.
+    let (mut comma, mut bare) = (true, false);
     loop {
         comma |= reader.skip_separators(flaw);
         let start = reader.at;
@@ -204,7 +205,7 @@ fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut d
         let broken = reader.skip_space();
         if !word.is_empty() && reader.peek() == Some(b'=') {
             reader.at += 1;
-            if !comma && any {
+            if !comma && !bare && any {
                 flaw((start, FlawKind::NoComma));
             }
             let broken_too = reader.skip_space();
@@ -228,7 +229,7 @@ fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut d
                 }
                 Err(kind) => flaw((start, kind)),
             }
-            comma = false;
+            (comma, bare) = (false, false);
             continue;
         }
         reader.at = after;
@@ -236,7 +237,7 @@ fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut d
         if word.is_empty() || !delimited {
             flaw((start, FlawKind::Junk));
             reader.take_until(SPACE | COMMA);
-            comma = false;
+            (comma, bare) = (false, false);
             continue;
         }
         if any {
@@ -249,8 +250,7 @@ fn walk<'a>(field: &'a [u8], found: &mut dyn FnMut(&Challenge<'a>), flaw: &mut d
         }
         any = true;
         (current.scheme, current.token68) = (word, reader.token68(flaw));
-        // Between a scheme and its first parameter there is white space; after a token68 a comma has to come.
-        comma = current.token68.is_none();
+        (comma, bare) = (false, current.token68.is_none());
     }
     if any {
         found(&current);
@@ -436,6 +436,7 @@ mod tests {
         assert_eq!(flaws("Basic realm \r=x, a=\nb"), [(12, FlawKind::Control), (19, FlawKind::Control)]);
         assert_eq!(flaws("Negotiate\r\n abc=="), [(9, FlawKind::Control)]);
         assert_eq!(flaws("Negotiate abc== Basic"), [(16, FlawKind::NoComma)]);
+        assert_eq!(flaws("Basic Bearer realm=x"), [(6, FlawKind::NoComma)]);
         assert!(flaws("Negotiate, Basic realm = \"x\" ,NTLM abc==,  Digest").is_empty());
     }
 
