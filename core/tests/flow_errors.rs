@@ -99,6 +99,32 @@ fn a_helper_that_fails_is_everybodys_answer() {
     assert!(matches!(later.poll(Time(NOW.0 + 2000), Waker::noop()), Step::Credentials(_)));
 }
 
+/// A token that still lives is used where its renewal fails, also before there is a request.
+#[test]
+fn a_helper_that_fails_for_a_renewal_leaves_the_old_token_in_use() {
+    let agent = agent(|config| _ = config.ask_for_all(true));
+    let mut first = agent.request("GET", MANIFEST).unwrap();
+    challenge(&mut first, CHALLENGE.as_bytes());
+    assert!(matches!(first.poll(NOW, Waker::noop()), Step::Credentials(_)));
+    first.credentials(NOW, Ok(Some(Found { credentials: password(), valid_until: Some(NOW) })));
+    assert_eq!(hop(&mut first), Some(Hop::Token));
+    let headers: [(&str, &str); 0] = [];
+    first.answer(NOW, Answer::new(200, &headers).body(br#"{"token":"T1","expires_in":300}"#));
+    let mut second = agent.request("GET", MANIFEST).unwrap();
+    let late = Time(NOW.0 + 280_000);
+    assert!(matches!(second.poll(late, Waker::noop()), Step::Credentials(_)));
+    second.credentials(late, Err(HelperFailure("the keychain is locked".into())));
+    let Step::Send(out) = second.poll(late, Waker::noop()) else { panic!("{second:?}") };
+    assert_eq!(out.header("authorization").unwrap().expose(), b"Bearer T1");
+    // One that is found and cannot be sent is the same.
+    let mut third = agent.request("GET", MANIFEST).unwrap();
+    assert!(matches!(third.poll(late, Waker::noop()), Step::Credentials(_)));
+    let credentials = Credentials::Basic { user: "a:b".into(), password: "p".into() };
+    third.credentials(late, Ok(Some(Found { credentials, valid_until: None })));
+    let Step::Send(out) = third.poll(late, Waker::noop()) else { panic!("{third:?}") };
+    assert_eq!(out.header("authorization").unwrap().expose(), b"Bearer T1");
+}
+
 /// What a challenge says goes into a URL and a form: control characters and bytes that are no text are refused.
 #[test]
 fn challenges_that_are_not_used() {

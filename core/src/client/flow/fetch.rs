@@ -119,8 +119,16 @@ impl Flow {
         Some(flow)
     }
 
-    /// Makes the token request, once it is known with what.
+    /// Makes the token request. A renewal that cannot be made leaves the old token in use.
     pub(super) fn fetch_token(&mut self, now: Time, waker: &Waker) -> Result<(), Error> {
+        match self.ask_token(now, waker) {
+            Err(error) if self.renews() => self.token_fails(now, error, None),
+            result => result,
+        }
+    }
+
+    /// Makes the token request, once it is known with what.
+    fn ask_token(&mut self, now: Time, waker: &Waker) -> Result<(), Error> {
         let Some(fetch) = &self.fetch else { return Ok(()) };
         let (same, realm, no_stored, table) = (fetch.same, fetch.realm.clone(), fetch.no_stored, fetch.table);
         let name = Arc::clone(&fetch.name);

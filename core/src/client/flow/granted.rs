@@ -190,13 +190,18 @@ impl Flow {
     }
 
     /// No token came of it. A renewal leaves the old one in use; otherwise the answer is everybody's.
-    fn token_fails(&mut self, now: Time, error: Error, retry_at: Option<Time>) -> Result<(), Error> {
-        if self.fetch.as_ref().is_some_and(|fetch| fetch.old.is_some()) {
+    pub(super) fn token_fails(&mut self, now: Time, error: Error, retry_at: Option<Time>) -> Result<(), Error> {
+        if self.renews() {
             self.with_slot(|slot| slot.lose(now, error.clone()));
         } else {
             self.refuse(now, &error, retry_at);
         }
         if self.keep_old(now) { Ok(()) } else { Err(error) }
+    }
+
+    /// Whether there is a token that the one asked for takes the place of.
+    pub(super) fn renews(&self) -> bool {
+        self.fetch.as_ref().is_some_and(|fetch| fetch.old.is_some())
     }
 
     /// The network swallowed the request.

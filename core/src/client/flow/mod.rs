@@ -287,8 +287,9 @@ impl Flow {
         match found {
             Err(failure) => {
                 let error = self.error(ErrorKind::Helper(failure.0));
-                self.refuse(now, &error, None);
-                self.fail(error);
+                if let Err(error) = self.token_fails(now, error, None) {
+                    self.fail(error);
+                }
             }
             Ok(found) => {
                 let found = found.map(|found| (Arc::new(found.credentials), found.valid_until));
