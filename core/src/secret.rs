@@ -33,6 +33,7 @@ impl Secret {
     }
 
     /// Adds bytes, up to `most` in all. What grows is moved first: a `Vec` would leave what it held behind, unwiped.
+    #[cfg(feature = "tls")]
     pub(crate) fn push(&mut self, bytes: &[u8], most: usize) {
         let length = self.0.len().saturating_add(bytes.len());
         if length > self.0.capacity() {
