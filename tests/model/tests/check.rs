@@ -53,7 +53,7 @@ fn no_state_breaks_a_rule() {
 
 #[test]
 fn no_state_breaks_a_rule_where_tokens_are_revoked() {
-    let states = check(Budget { losses: 1, refusals: 0, drops: 1, timeouts: 0, expiries: 1, revocations: 1 });
+    let states = check(Budget { losses: 1, refusals: 1, drops: 1, timeouts: 0, expiries: 1, revocations: 1 });
     assert!(states >= 900_000, "{states}: the model has become smaller than it was");
 }
 
