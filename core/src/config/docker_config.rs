@@ -308,6 +308,10 @@ impl Importer {
             }
         }
         let has = |name| entry.node.find(name).and_then(Node::text).is_some();
+        if reader == Reader::Podman && has("username") && !has("auth") {
+            let what = "podman does not read username and password, only auth; here they are used";
+            self.warn(Code::ReadersDiffer, &entry.at, what, "Log in again.");
+        }
         if reader == Reader::Podman && has("identitytoken") && !has("auth") {
             let what = "podman uses an identity token only beside an auth; here it is used";
             self.warn(Code::ReadersDiffer, &entry.at, what, "Log in again.");
@@ -334,10 +338,12 @@ impl Importer {
             let what = "used for this path only; other readers use it for every repository of the host";
             self.warn(Code::PathScoped, at, what, "Write the host alone, if all of it is meant.");
         }
-        // podman knows it by all of its names.
-        if reader != Reader::Podman && key.alias {
+        // podman knows all of its names, and namespaces of one.
+        let of_podman =
+            key.path.is_empty() || !key.registry().is_some_and(Origin::is_hub) || text.starts_with("docker.io/");
+        if if reader == Reader::Podman { !of_podman } else { key.alias } {
             let what = "other readers do not look for Docker Hub under this name; here it is one more name of it";
-            self.warn(Code::ReadersDiffer, at, what, "Write https://index.docker.io/v1/.");
+            self.warn(Code::ReadersDiffer, at, what, "Write https://index.docker.io/v1/, or docker.io before a path.");
         }
         Some(key)
     }

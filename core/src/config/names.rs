@@ -47,9 +47,10 @@ pub(crate) fn without_colon(name: &str) -> Vec<String> {
     (1..=digits.min(5)).filter_map(cut).collect()
 }
 
-/// Whether a host without a scheme is on this machine, so that some readers take plain http for it.
+/// Whether a host without a scheme is on this machine, so that some readers take plain http for it. They do not for names
+/// below `localhost`.
 pub(crate) fn is_local(origin: &Origin) -> bool {
-    origin.class() == Some(crate::origin::Class::Loopback)
+    origin.class() == Some(crate::origin::Class::Loopback) && !origin.host().ends_with(".localhost")
 }
 
 /// A known name that differs from `name` by two letters at the most, or by case.

@@ -315,7 +315,7 @@ fn podman() {
     let rows: &[Row<'_>] = &[
         (
             "2.3 the longest key by segments",
-            r#"{"auths":{"reg.example":{"username":"host","password":"p"},"reg.example/a":{"username":"a","password":"p"},"reg.example/a/b":{ROBOT},"reg.example/a/bb":{"username":"bb","password":"p"}}}"#,
+            r#"{"auths":{"reg.example":{"auth":"aG9zdDpw"},"reg.example/a":{"auth":"YTpw"},"reg.example/a/b":{ROBOT},"reg.example/a/bb":{"auth":"YmI6cA=="}}}"#,
             "reg.example/a/b/img",
             "reg creds:robot\n!",
         ),
@@ -367,7 +367,7 @@ fn podman() {
     done(rows, |importer, file| importer.auth_json(file));
     let mut two = importer();
     two.auth_json(&file("one.json", &r#"{"auths":{"reg.example":{ROBOT}}}"#.replace("ROBOT", ROBOT)));
-    two.auth_json(&file("two.json", r#"{"auths":{"reg.example/a":{"username":"u","password":"p"}}}"#));
+    two.auth_json(&file("two.json", r#"{"auths":{"reg.example/a":{"auth":"dTpw"}}}"#));
     check(vec![(
         "2.3 the first file that has a key",
         summary(two, "reg.example/a"),

@@ -257,19 +257,19 @@ fn auth_json() {
     let rows: &[Row<'_>] = &[
         (
             "2.3 a namespace with a port",
-            r#"{"auths":{"reg.example:5000/team":{ROBOT},"reg.example:5000":{UUU}}}"#,
+            r#"{"auths":{"reg.example:5000/team":{ROBOT},"reg.example:5000":{"auth":"dTpw"}}}"#,
             "reg.example:5000/team/a",
             "registry https://reg.example:5000/v2 creds:robot\n!",
         ),
         (
             "2.3 ... and beside it",
-            r#"{"auths":{"reg.example:5000/team":{ROBOT},"reg.example:5000":{UUU}}}"#,
+            r#"{"auths":{"reg.example:5000/team":{ROBOT},"reg.example:5000":{"auth":"dTpw"}}}"#,
             "reg.example:5000/teams/a",
             "registry https://reg.example:5000/v2 creds:u\n!",
         ),
         (
             "2.3 an empty entry for a namespace is none of its own",
-            r#"{"auths":{"reg.example/team":{},"reg.example":{UUU}}}"#,
+            r#"{"auths":{"reg.example/team":{},"reg.example":{"auth":"dTpw"}}}"#,
             "reg.example/team/a",
             "reg creds:u\n!",
         ),
@@ -278,6 +278,18 @@ fn auth_json() {
             r#"{"auths":{"https://reg.example/team":{ROBOT}}}"#,
             "reg.example/a",
             "reg\n! W:path-scoped",
+        ),
+        (
+            "2.3 podman reads auth only",
+            r#"{"auths":{"reg.example":{UUU}}}"#,
+            "reg.example/a",
+            "reg creds:u\n! W:readers-differ",
+        ),
+        (
+            "2.3 a namespace of Hub under another name of it",
+            r#"{"auths":{"index.docker.io/team":{ROBOT},"docker.io/team/a":{ROBOT}}}"#,
+            "team/app",
+            "hub creds:robot\n! W:readers-differ",
         ),
         (
             "2.3 Hub's names: podman knows three",
@@ -293,7 +305,7 @@ fn auth_json() {
         ),
         (
             "2.3 Hub's namespace and its whole",
-            r#"{"auths":{"docker.io":{UUU},"docker.io/team":{ROBOT}}}"#,
+            r#"{"auths":{"docker.io":{"auth":"dTpw"},"docker.io/team":{ROBOT}}}"#,
             "team/app",
             "hub creds:robot\n!",
         ),

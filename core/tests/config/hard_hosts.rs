@@ -42,6 +42,12 @@ fn buildkitd_toml() {
             "registry http://[::1]:5000/v2\n! I:plain-http",
         ),
         (
+            "1.4 a name below localhost is not this machine to BuildKit",
+            "[registry.\"reg.localhost:5000\"]\nmirrors = [\"m.localhost:5000\"]\n",
+            "reg.localhost:5000/a",
+            "mirror https://m.localhost:5000/v2 caps:pull,resolve ns:reg.localhost:5000\nregistry https://reg.localhost:5000/v2\n!",
+        ),
+        (
             "1.4 a mirror by IPv6 with a path",
             "[registry.\"docker.io\"]\nmirrors = [\"[2001:db8::1]:5000/p\"]\n",
             "alpine",
