@@ -60,9 +60,28 @@ pub(crate) fn is_value(value: &[u8]) -> bool {
     value.iter().all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f))
 }
 
+/// What the message itself is made of, and what rules one connection (RFC 9110 section 7.6.1).
+pub(crate) const FRAMING: &[&str] = &[
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+];
+
 /// Whether a header field can be sent, and is the configuration's to set.
 pub(crate) fn is_header(name: &str, value: &[u8]) -> bool {
-    is_token(name) && is_value(value) && !name.eq_ignore_ascii_case("authorization")
+    let taken = name.eq_ignore_ascii_case("authorization") || is_one_of(name, FRAMING);
+    is_token(name) && is_value(value) && !taken
+}
+
+pub(crate) fn is_one_of(name: &str, list: &[&str]) -> bool {
+    list.iter().any(|other| name.eq_ignore_ascii_case(other))
 }
 
 /// What a pair is for.

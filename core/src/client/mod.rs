@@ -23,7 +23,7 @@ pub use agent::{Agent, Referrer};
 pub(crate) use config::is_header;
 pub use config::{Config, Host, Mode, Pair, PairKind};
 #[cfg(feature = "tls")]
-pub(crate) use config::{is_token, is_value};
+pub(crate) use config::{FRAMING, is_one_of, is_token, is_value};
 pub use credentials::{Credentials, Found, Helper, HelperFailure, HelperUrl, Query};
 pub use endpoints::{Capability, Endpoint, Rewrite, Route};
 pub use flow::{Answer, Body, Dial, Flow, Headers, Outgoing, Redirects, Step, Waiting, Want};

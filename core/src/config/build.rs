@@ -48,8 +48,7 @@ impl Model {
                 headers.push((name, value));
             } else {
                 let what = format!("the header field {name:?} cannot be sent, and is left out");
-                let remedy =
-                    "Use a token as the name and visible text as the value; credentials go into a credentials file.";
+                let remedy = "Use a token as the name and visible text as the value; what frames a message is its own, and credentials go into a credentials file.";
                 self.say(Severity::Error, Code::BadHeader, &entry.place, what, remedy);
             }
         }

@@ -47,7 +47,7 @@ impl Importer {
         self.unknown(&root, &TOP);
         let Some(registries) = root.get("registry") else { return };
         if self.want_table(&registries).is_err() {
-            return self.broken_source(&root.at, format!("{}: registry is no table", root.at));
+            return self.broken_source(&registries.at, format!("{}: it is no table", registries.at));
         }
         // First what each host is, as mirrors are hosts too.
         let mut reach: BTreeMap<Origin, Reach> = BTreeMap::new();

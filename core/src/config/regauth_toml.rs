@@ -66,7 +66,7 @@ impl Importer {
         let mut hosts = Vec::new();
         if let Some(field) = root.get("host") {
             if self.want_table(&field).is_err() {
-                self.broken_source(&field.at, format!("{}: host is no table", field.at));
+                self.broken_source(&field.at, format!("{}: it is no table", field.at));
             }
             for (name, host) in field.entries() {
                 // Exactly as the hop policy names origins, so that the line of a refusal can be pasted.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write as _;
 
 use super::WireError;
-use crate::client::{is_token, is_value};
+use crate::client::{FRAMING, is_one_of, is_token, is_value};
 
 /// How the body of a request is framed (RFC 9112 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,18 +128,6 @@ pub const CHUNK_END: &[u8] = b"\r\n";
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 const CREDENTIAL: &[&str] = &["authorization", "cookie", "proxy-authorization"];
-const FRAMING: &[&str] = &[
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "keep-alive",
-    "proxy-connection",
-];
 
 fn check_field(name: &str, value: &[u8]) -> Result<(), WireError> {
     if !is_token(name) {
@@ -149,8 +137,4 @@ fn check_field(name: &str, value: &[u8]) -> Result<(), WireError> {
         return Err(WireError::FieldValue);
     }
     Ok(())
-}
-
-fn is_one_of(name: &str, list: &[&str]) -> bool {
-    list.iter().any(|other| name.eq_ignore_ascii_case(other))
 }

@@ -485,3 +485,15 @@ fn certs_d() {
         "registry https://registry-1.docker.io/v2 ca:1\n! W:readers-differ",
     )]);
 }
+
+/// What belongs to the connection, to the message or to credentials is no header field of a configuration.
+#[test]
+fn header_fields_that_are_not_the_configurations() {
+    for name in ["Host", "Content-Length", "Transfer-Encoding", "Connection", "EXPECT", "Authorization", "a b", ""] {
+        let mut importer = importer();
+        let text = format!("[host.\"https://reg.example\".header]\n\"{name}\" = \"1\"\nX-A = \"a\\nb\"\nX-B = \"1\"\n");
+        importer.hosts(&[directory("d", &[("reg.example/hosts.toml", &text)])]);
+        let got = summary(importer, "reg.example/a");
+        assert!(got.contains(" headers:X-B") && got.ends_with("! E:bad-header E:bad-header"), "{name}: {got}");
+    }
+}

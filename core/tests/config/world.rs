@@ -140,6 +140,7 @@ pub(crate) fn importer() -> Importer {
 /// For an image: a line for each endpoint, and a last one of all diagnostics that begins with `!`.
 pub(crate) fn summary(importer: Importer, image: &str) -> String {
     let (config, found) = importer.finish().into_config();
+    found.iter().for_each(is_whole);
     let agent = Agent::new(config.clone()).unwrap();
     let image = Reference::parse(image).unwrap();
     let mut lines: Vec<String> = Vec::new();
@@ -189,6 +190,14 @@ pub(crate) fn summary(importer: Importer, image: &str) -> String {
     }
     lines.push(format!("!{}", codes(&found)));
     lines.join("\n")
+}
+
+/// One sentence of what, one of what to do, and the line of whatever has a key.
+pub(crate) fn is_whole(one: &Diagnostic) {
+    let place = &one.place;
+    assert!(!place.file.is_empty() && (place.key.is_empty() || place.line.is_some()), "{one:?}");
+    assert!(!one.what.is_empty() && !one.what.ends_with('.') && !one.what.contains(". The"), "{one:?}");
+    assert!(one.remedy.ends_with('.') && !one.what.contains(char::is_control), "{one:?}");
 }
 
 /// Severity and code of each, in the order in which they were found.
