@@ -1,5 +1,6 @@
 //! For one image: these hops; this host gets that certificate from that file, this one none, because.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -16,6 +17,10 @@ use crate::reference::Reference;
 #[derive(Clone, Debug)]
 pub struct Explanation {
     model: Model,
+    /// The numbers of the model's host entries.
+    by_origin: HashMap<Option<Origin>, Vec<usize>>,
+    /// Where credentials stand, as they are shown.
+    places: HashMap<String, Place>,
     config: Config,
     found: Vec<Diagnostic>,
     image: Reference,
@@ -44,16 +49,20 @@ impl Explanation {
         let agent = Agent::new(config.clone())?;
         let endpoints = agent.all_endpoints(image);
         let token_hosts = token_hosts.to_vec();
-        Ok(Self { model, config, found, image: image.clone(), endpoints, token_hosts, system })
+        let mut by_origin: HashMap<Option<Origin>, Vec<usize>> = HashMap::new();
+        for (at, host) in model.hosts.iter().enumerate() {
+            by_origin.entry(host.origin.clone()).or_default().push(at);
+        }
+        let places = model.credentials.iter().map(|entry| (entry.place.to_string(), entry.place.clone())).collect();
+        let image = image.clone();
+        Ok(Self { model, by_origin, places, config, found, image, endpoints, token_hosts, system })
     }
 
     /// What the sources say of an origin, the entry that holds first.
     fn entries<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = &'a HostEntry> {
-        let own = self.model.hosts.iter().any(|host| host.origin.as_ref() == Some(origin));
-        self.model.hosts.iter().filter(move |host| match &host.origin {
-            Some(known) => known == origin,
-            None => !own,
-        })
+        let own = Some(origin.clone());
+        let found = self.by_origin.get(&own).or_else(|| self.by_origin.get(&None));
+        found.into_iter().flatten().filter_map(|at| self.model.hosts.get(*at))
     }
 
     /// Certificate, key and where they are named, of what would be shown to the registry itself.
@@ -68,7 +77,7 @@ impl Explanation {
 
     fn shown(&self, origin: &Origin) -> Vec<String> {
         let Some(host) = self.config.host_of(origin) else { return Vec::new() };
-        let wildcard = !self.model.hosts.iter().any(|entry| entry.origin.as_ref() == Some(origin));
+        let wildcard = !self.by_origin.contains_key(&Some(origin.clone()));
         if !origin.is_https() || (wildcard && !host.wildcard_identity) {
             return Vec::new();
         }
@@ -140,7 +149,7 @@ impl Explanation {
 
     /// Where credentials stand, as the model has it.
     fn place(&self, shown: &str) -> Option<&Place> {
-        self.model.credentials.iter().map(|entry| &entry.place).find(|place| place.to_string() == shown)
+        self.places.get(shown)
     }
 
     fn credentials_json(&self, endpoint: &Endpoint) -> Value {

@@ -5,7 +5,7 @@
 //! [`MAX_OUTPUT`] bytes.
 
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::client::{Credentials, Found, HelperFailure};
 use crate::secret::Secret;
@@ -42,7 +42,7 @@ pub fn read(success: bool, stdout: &Secret) -> Result<Option<Found>, HelperFailu
         return Err(HelperFailure(clean.unwrap_or_else(|| "it failed and did not say why".into())));
     }
     let flaw = || HelperFailure("it printed no JSON with Username and Secret".into());
-    let fields: HashMap<String, &RawValue> = serde_json::from_str(text).map_err(|_| flaw())?;
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(|_| flaw())?;
     let field = |name: &str| {
         let exact = fields.get(name);
         exact.or_else(|| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)).copied()
@@ -71,16 +71,16 @@ pub fn is_name(name: &str) -> bool {
         && !name.starts_with(['-', '.'])
 }
 
-/// Seconds, or RFC 3339 in UTC.
+/// Seconds, a part of one cut off, or RFC 3339 in UTC.
 fn moment(raw: &str) -> Option<Time> {
-    if let Ok(seconds) = raw.parse::<u64>() {
+    let text: String = serde_json::from_str(raw).unwrap_or_else(|_| raw.into());
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    if let (Ok(seconds), true) = (whole.parse::<u64>(), part.bytes().all(|b| b.is_ascii_digit())) {
         return Some(Time(seconds.checked_mul(1000)?));
     }
-    let text: String = serde_json::from_str(raw).ok()?;
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Time(seconds.checked_mul(1000)?));
-    }
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let text = text.to_ascii_uppercase();
+    let utc = ["Z", "+00:00", "-00:00"].into_iter().find_map(|zone| text.strip_suffix(zone))?;
+    let (date, time) = utc.split_once('T')?;
     let numbers = |text: &str, by: char| -> Option<[u32; 3]> {
         let mut parts = text.split(by).map(|part| part.parse().ok());
         let found = [parts.next()??, parts.next()??, parts.next()??];
@@ -105,6 +105,11 @@ mod tests {
         assert_eq!(moment("\"2023-11-14T22:13:20Z\""), Some(Time(1_700_000_000_000)));
         assert_eq!(moment("\"2024-02-29T00:00:00.123Z\""), Some(Time(1_709_164_800_000)));
         assert_eq!(moment("\"1970-01-01T00:00:00Z\""), Some(Time(0)));
+        // As other languages write them.
+        assert_eq!(moment("1700000000.75"), Some(Time(1_700_000_000_000)));
+        assert_eq!(moment("\"1700000000\""), Some(Time(1_700_000_000_000)));
+        assert_eq!(moment("\"2023-11-14T22:13:20.5+00:00\""), Some(Time(1_700_000_000_000)));
+        assert_eq!(moment("\"2023-11-14t22:13:20z\""), Some(Time(1_700_000_000_000)));
         for bad in [
             "\"soon\"",
             "\"2023-11-14T22:13:20+01:00\"",
@@ -112,6 +117,9 @@ mod tests {
             "-1",
             "{}",
             "18446744073709551615",
+            "1.7e9",
+            "1.-1",
+            "null",
         ] {
             assert_eq!(moment(bad), None, "{bad}");
         }

@@ -21,6 +21,12 @@ fn output() {
             r#"{"Username":"u","Secret":"s3cret","ExpiresAt":"2023-11-14T22:13:20Z"}"#,
             "u until 1700000000000",
         ),
+        (
+            "2.2 names in any case, and of two the same always",
+            true,
+            r#"{"USERNAME":"a","username":"b","Secret":"s3cret"}"#,
+            "a",
+        ),
         ("2.2 not found", false, "credentials not found in native keychain\n", "none"),
         ("2.2 not found: no URL", false, "no credentials server URL", "none"),
         ("2.2 not found: no user", false, "  no credentials username\n", "none"),
