@@ -99,6 +99,26 @@ fn a_mismatch_is_said_whole() {
     assert_eq!(found.remedy, "Renew the client certificate, or check this machine's clock.");
 }
 
+/// nginx behind something that ends TLS wants a certificate that was sent, or that nobody asked for: another one would do no
+/// better.
+#[test]
+fn a_certificate_that_is_lost_on_the_way_is_not_missing() {
+    for (status, body) in [(496, &b""[..]), (400, b"<center>No required SSL certificate was sent</center>")] {
+        let found = |shown, label| Diagnosis::of_answer(status, None, body, label, Some(&evidence(shown))).unwrap();
+        let sent = found(pair(), Some("me.crt"));
+        assert!(sent.what.ends_with("me.crt, issued by CN=A, was sent"), "{sent:?}");
+        let unasked = found(Shown::NotAsked, Some("me.crt"));
+        assert!(unasked.what.contains("; me.crt is configured and the handshake did not ask for it"), "{unasked:?}");
+        for one in [sent, unasked] {
+            assert_eq!(one.state, State::RejectedOverHttp { status });
+            let remedy = "Let what ends TLS in front of the server ask for the certificate and pass it on.";
+            assert_eq!(one.remedy, remedy);
+        }
+        let none = found(Shown::NotAsked, None);
+        assert!(none.remedy.starts_with("Configure a client certificate"), "{none:?}");
+    }
+}
+
 /// A server that asks after the handshake has asked, whatever it answers; a 401 is about credentials.
 #[test]
 fn a_late_request_is_a_request() {

@@ -59,6 +59,8 @@ pub struct Diagnosis {
 pub(crate) const WHOLE_HOST: &str =
     "Let the server ask in the first handshake: client authentication for the whole host, not for a path.";
 
+const IN_FRONT: &str = "Let what ends TLS in front of the server ask for the certificate and pass it on.";
+
 impl Diagnosis {
     /// Of a connection that broke: of `failure` in the words of [`Evidence::failure`]. `None` where it has nothing to do
     /// with client certificates.
@@ -106,7 +108,13 @@ impl Diagnosis {
             let state = CertificateState::RejectedOverHttp { status };
             Some(Self { state, what, remedy: remedy.into(), evidence: Some(evidence.clone()) })
         };
-        let missing = |what: String| over_http(what, network::missing(evidence));
+        let missing = |what: String| match (&evidence.shown, identity) {
+            (Shown::Pair { .. }, _) => over_http(what, IN_FRONT),
+            (Shown::NotAsked, Some(label)) => {
+                over_http(format!("{what}; {label} is configured and the handshake did not ask for it"), IN_FRONT)
+            }
+            _ => over_http(what, network::missing(evidence)),
+        };
         match status {
             403 if says("Cannot perform Post-Handshake Authentication") => late(status, evidence),
             400.. if evidence.late && status != 401 => late(status, evidence),
