@@ -235,7 +235,8 @@ impl Importer {
     /// Other readers look for a helper under one spelling of a registry.
     fn helper_key(&mut self, text: &str, registry: &Origin, at: &Place, reader: Reader) {
         let hub = if reader == Reader::Podman { "docker.io" } else { DOCKER_HUB };
-        if if registry.is_hub() { text != hub } else { text.contains("://") } {
+        let missed = if registry.is_hub() { text != hub } else { text.contains("://") };
+        if missed {
             let remedy = if registry.is_hub() { format!("Write {hub}.") } else { "Write host or host:port.".into() };
             let what = "other readers find no helper under this key; here it is used";
             self.warn(Code::IgnoredKey, at, what, &remedy);
@@ -341,7 +342,8 @@ impl Importer {
         // podman knows all of its names, and namespaces of one.
         let of_podman =
             key.path.is_empty() || !key.registry().is_some_and(Origin::is_hub) || text.starts_with("docker.io/");
-        if if reader == Reader::Podman { !of_podman } else { key.alias } {
+        let missed = if reader == Reader::Podman { !of_podman } else { key.alias };
+        if missed {
             let what = "other readers do not look for Docker Hub under this name; here it is one more name of it";
             self.warn(Code::ReadersDiffer, at, what, "Write https://index.docker.io/v1/, or docker.io before a path.");
         }

@@ -4,7 +4,7 @@ use regauth::config::{Directory, Entry, File, Importer};
 
 use crate::world::{files, filled};
 
-const SEEDS: [&str; 8] = [
+const SEEDS: [&str; 9] = [
     "server = \"https://a.example\"\ncapabilities = [\"pull\"]\n[host.\"https://b.example/v2\"]\nclient = [[\"/pki/client.crt\", \"/pki/client.key\"]]\nca = \"/pki/ca.crt\"\nskip_verify = true\noverride_path = true\ndial_timeout = \"1s\"\n[host.\"https://b.example/v2\".header]\nx = [\"1\"]\n",
     "[registry.\"docker.io\"]\nmirrors = [\"m.example/p\"]\nhttp = false\ninsecure = true\nca = [\"/pki/ca.crt\"]\ntlsconfigdir = [\"/pki/dir\"]\n[[registry.\"m.example\".keypair]]\nkey = \"/pki/client.key\"\ncert = \"/pki/client.crt\"\n",
     "mirrors:\n  docker.io: &m\n    endpoint: [\"https://m.example\", 'http://localhost:5000/v2']\n    rewrite: {\"^a(.*)\": \"b$1\"}\n  \"*\": *m\nconfigs:\n  \"m.example\": {auth: {username: u, password: 'p'}, tls: {<<: {ca_file: /pki/ca.crt}, insecure_skip_verify: no}}\n",
@@ -12,6 +12,7 @@ const SEEDS: [&str; 8] = [
     "{\"auths\":{\"*.example:443/v1/x\":{\"auth\":\"cm9ib3Q6czNjcmV0\"},\"r[a-c]g.example\":{\"identitytoken\":\"t\"}}}",
     "kind: Secret\ndata:\n  .dockerconfigjson: eyJhdXRocyI6e319\nstringData: {.dockercfg: '{\"a.example\":{}}'}\n",
     "mode = \"strict\"\n[[pair]] registry = \"https://a.example\", token = \"https://b.example\", identity = true\n[host.\"https://a.example\"]\nidentity = [{ certificate = \"/pki/client.crt\", key = \"/pki/client.key\" }]\n[default]\nca = \"/pki/ca.crt\"\n[registry.\"a.example\"]\nmirrors = [\"https://m.example/x\"]\n",
+    "[[pair]] registry = 'https://a.example', token = \"https://b.example\" # a, b\n[host.'https://[::1]'] local = true, header = { a = '1,2' }\n[host.\"a.example\"] identity = { certificate = \"/pki/client.crt\", key = \"/pki/client.key\" }, dial_timeout = \"1.5h0.2us\"\n",
     "{CERT}{KEY}",
 ];
 
