@@ -190,7 +190,10 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
+        for (at, part) in self.file.split(char::is_control).enumerate() {
+            f.write_str(if at > 0 { "\u{fffd}" } else { "" })?;
+            f.write_str(part)?;
+        }
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }

@@ -252,6 +252,7 @@ fn keys_are_shown_without_what_is_not_theirs() {
         "d",
         &[("reg.example/hosts.toml", "[host.\"u:s3cret@m.example\"]\n[header]\n\"x s3cret\" = \"1\"\n")],
     )]);
+    importer.docker_certs(&crate::world::directory("certs.d", &[("a\u{1b}[2J\nerror: b/ca.crt", "")]));
     let (_, found) = importer.finish().into_config();
     let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert!(shown.len() > 10, "{shown:#?}");
