@@ -32,8 +32,11 @@ impl Gate {
     /// Takes the duty if nobody has it or its time is over; otherwise the waker is parked, and the time given at which
     /// the duty is free at the latest.
     pub(crate) fn enter(&mut self, flow: u64, now: Time, waker: &Waker) -> Result<(), Time> {
-        match self.holder {
-            Some((holder, until)) if holder != flow && until.is_ahead(now, MAX_LEASE) => {
+        match &mut self.holder {
+            Some((holder, until)) if *holder != flow && now < *until => {
+                // A clock that jumped back gives it no more time; but it may be at work, so it has some.
+                *until = now.plus_millis(MAX_LEASE).min(*until);
+                let until = *until;
                 match self.waiters.get_mut(&flow) {
                     Some(parked) => parked.clone_from(waker),
                     None => drop(self.waiters.insert(flow, waker.clone())),
