@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::cache::Token;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::scope::Scope;
 use crate::time::Time;
 
@@ -112,6 +112,17 @@ impl Work {
     fn is_backing_off(&self, now: Time) -> bool {
         self.not_before.is_ahead(now, MAX_BACK_OFF)
     }
+
+    /// Whether the token service named a time that is still to come.
+    fn was_put_off(&self, now: Time) -> bool {
+        let named = |error: &Error| matches!(error.kind(), ErrorKind::TokenLater { retry_at: Some(_), .. });
+        self.refusal(now).is_some_and(|(error, _)| named(error))
+    }
+
+    /// The last refusal, while it is everybody's answer.
+    fn refusal(&self, now: Time) -> Option<&(Error, Time)> {
+        self.refused.as_ref().filter(|(_, until)| until.is_ahead(now, MAX_SHARED_REFUSAL))
+    }
 }
 
 /// What a flow that needs a token is told.
@@ -145,7 +156,9 @@ impl Slot {
             // One flow renews in the last tenth, the others go on with the old one.
             let busy = self.work.as_mut().is_some_and(|work| {
                 work.gate.waiters.remove(&flow);
-                work.is_backing_off(now) || (work.gate.is_held(now) && !work.gate.is_held_by(flow))
+                work.is_backing_off(now)
+                    || work.was_put_off(now)
+                    || (work.gate.is_held(now) && !work.gate.is_held_by(flow))
             });
             if busy || !token.is_late(now) {
                 return Turn::Use(token);
@@ -156,9 +169,7 @@ impl Slot {
             };
         }
         let work = self.work();
-        if let Some((error, until)) = &work.refused
-            && until.is_ahead(now, MAX_SHARED_REFUSAL)
-        {
+        if let Some((error, _)) = work.refusal(now) {
             return Turn::Fail(error.clone());
         }
         if let (Some(before), Some(error)) = (parked, &work.lost_error)
@@ -193,17 +204,16 @@ impl Slot {
         let at = self.token.as_ref()?.due(now)?;
         match &self.work {
             Some(work) if work.gate.is_held(now) => None,
-            Some(work) => Some(at.max(work.not_before)),
+            Some(work) => Some(at.max(work.not_before).max(work.refusal(now).map_or(Time(0), |(_, until)| *until))),
             None => Some(at),
         }
     }
 
     /// Whether there is more to it than its token.
     pub(crate) fn is_busy(&self, now: Time) -> bool {
-        self.work.as_ref().is_some_and(|work| {
-            let refused = work.refused.as_ref().is_some_and(|(_, until)| until.is_ahead(now, MAX_SHARED_REFUSAL));
-            !work.gate.is_idle() || work.is_backing_off(now) || refused
-        })
+        self.work
+            .as_ref()
+            .is_some_and(|work| !work.gate.is_idle() || work.is_backing_off(now) || work.refusal(now).is_some())
     }
 
     /// Whether nobody fetches its token or waits for it.

@@ -189,9 +189,10 @@ impl Flow {
         fetch.chain.origins.clear();
     }
 
-    /// No token came of it. A renewal leaves the old one in use; otherwise the answer is everybody's.
+    /// No token came of it. A renewal leaves the old one in use, and is tried again unless the service named a time;
+    /// otherwise the answer is everybody's.
     pub(super) fn token_fails(&mut self, now: Time, error: Error, retry_at: Option<Time>) -> Result<(), Error> {
-        if self.renews() {
+        if retry_at.is_none() && self.renews() {
             self.with_slot(|slot| slot.lose(now, error.clone()));
         } else {
             self.refuse(now, &error, retry_at);
