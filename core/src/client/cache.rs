@@ -284,6 +284,8 @@ pub(crate) struct Vault {
     pub(crate) source: Source,
     pub(crate) gate: Gate,
     pub(crate) stored: Option<Arc<Secret>>,
+    /// The credentials that the first of them was given for: of others it is none.
+    pub(crate) from: Option<Arc<Credentials>>,
 }
 
 /// The look-up of credentials by one helper, or by the host: one flow does it for all.
@@ -366,7 +368,13 @@ impl Registry {
         if self.vaults.len() >= MAX_CHALLENGES {
             self.vaults.retain(|vault| vault.stored.is_some() || !vault.gate.is_idle());
         }
-        self.vaults.push(Vault { realm: realm.clone(), source: source.clone(), gate: Gate::default(), stored: None });
+        self.vaults.push(Vault {
+            realm: realm.clone(),
+            source: source.clone(),
+            gate: Gate::default(),
+            stored: None,
+            from: None,
+        });
         self.vaults.len() - 1
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Fetch {
     pub(super) way: Way,
     /// A stored refresh token was refused, so the password is used.
     pub(super) no_stored: bool,
+    /// What it is made with, if not anonymously.
+    pub(super) from: Option<Arc<Credentials>>,
     /// There is a password to fall back to. A refresh token is never sent after the one that took its place: servers
     /// take that for theft.
     pub(super) password: bool,
@@ -74,6 +76,7 @@ impl Fetch {
             old,
             way: Way::Get,
             no_stored: false,
+            from: None,
             password: false,
             first: None,
             same: false,
@@ -180,6 +183,7 @@ impl Flow {
             if let Some(fetch) = &mut self.fetch {
                 fetch.way = way;
                 fetch.password = matches!(usable.as_deref(), Some(Credentials::Basic { .. }));
+                fetch.from.clone_from(&usable);
             }
             self.causes.tokens += 1;
             if self.causes.tokens > MAX_TOKENS {
@@ -208,7 +212,7 @@ impl Flow {
         let registry = shared.registry(&self.anchor);
         let place = registry.vault(realm, &fetch.source);
         let Some(vault) = registry.vaults.get_mut(place) else { return Ok(None) };
-        let stored = vault.stored.clone().filter(|_| usable.is_some() && !no_stored);
+        let stored = vault.stored.clone().filter(|_| usable.is_some() && vault.from.as_deref() == usable && !no_stored);
         if stored.is_none() && !matches!(usable, Some(Credentials::Refresh(_))) {
             return Ok(None);
         }

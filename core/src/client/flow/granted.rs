@@ -89,6 +89,7 @@ impl Flow {
         if let Some(refresh) = grant.refresh {
             let place = registry.vault(&fetch.realm, &fetch.source);
             if let Some(vault) = registry.vaults.get_mut(place) {
+                vault.from = fetch.from;
                 vault.stored = Some(Arc::new(Secret::from(&*refresh)));
             }
         }
