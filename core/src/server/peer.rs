@@ -190,10 +190,13 @@ impl Facts {
         let spki = fields.next()?;
         spki.tag().assert_eq(Tag::Sequence).ok()?;
         facts.spki = spki.to_der().ok()?;
-        for field in fields {
-            if context(field.tag()) == Some(3) {
-                facts.extensions(AnyRef::from_der(field.value()).ok()?)?;
-            }
+        // issuerUniqueID and subjectUniqueID, which nobody has; then the extensions, and nothing else.
+        (1..=2).for_each(|number| _ = fields.next_if(|field| context(field.tag()) == Some(number)));
+        if let Some(field) = fields.next_if(|field| context(field.tag()) == Some(3)) {
+            facts.extensions(AnyRef::from_der(field.value()).ok()?)?;
+        }
+        if fields.next().is_some() {
+            return None;
         }
         Some(facts)
     }

@@ -13,6 +13,7 @@
 mod attacks_on_requests;
 mod attacks_on_the_issuer;
 mod attacks_on_tokens;
+mod certificates;
 mod edges;
 mod elsewhere;
 mod readers;
