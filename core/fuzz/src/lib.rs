@@ -9,6 +9,7 @@ pub mod flow;
 pub mod http;
 pub mod import;
 pub mod origin;
+pub mod readers;
 pub mod reference;
 pub mod request;
 pub mod scope;

@@ -1,11 +1,13 @@
-//! Requests to a registry and to a token endpoint: what is passed by is no registry's to a WHATWG reader either, what is
-//! needed belongs to the path, and no more is granted than was asked for and allowed.
+//! Requests to a registry and to a token endpoint: what is passed by is no registry's to other readers either, what is
+//! needed belongs to the path as all of them read it, and no more is granted than was asked for and allowed.
 
 use std::sync::LazyLock;
 
 use regauth::scope::{Scope, covers};
 use regauth::server::{Call, Identity, Issuer, IssuerConfig, KeyRef, MAX_SCOPES, Need, SigningKey, Verdict, need};
 use regauth::{Reference, Time};
+
+use crate::readers;
 
 static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
     let key = SigningKey::generate(&[7; 32]).expect("a key");
@@ -32,10 +34,8 @@ fn registry(method: &str, target: &str, content_type: &str) {
     match need(method, target, Some(content_type)) {
         Need::NotRegistry => {
             assert!(matches!(verdict, Verdict::NotRegistry));
-            // As a client or a proxy with WHATWG's parser would clean the path up.
-            if let (true, Ok(url)) = (target.starts_with('/'), url::Url::parse(&format!("http://reg.example{target}")))
-            {
-                assert!(url.path() != "/v2" && !url.path().starts_with("/v2/"), "{target:?} is {}", url.path());
+            for path in readers::paths(target) {
+                assert!(!readers::is_registry(&path), "{target:?} is {:?}", String::from_utf8_lossy(&path));
             }
         }
         Need::Reject(status) => {
@@ -48,7 +48,7 @@ fn registry(method: &str, target: &str, content_type: &str) {
             assert!(reply.status == 401 && challenge.starts_with("Bearer realm=\"https://reg.example/token\""));
             assert!(challenge.bytes().all(|b| b.is_ascii_graphic() || b == b' '));
             if let Need::Scopes(scopes) = needed {
-                path(target, &scopes[0]);
+                path(method, target, &scopes);
                 for scope in &scopes {
                     assert!(challenge.contains(scope.as_str()), "{challenge}");
                     let (resource, _) = scope.parts().expect("a scope");
@@ -60,12 +60,34 @@ fn registry(method: &str, target: &str, content_type: &str) {
     }
 }
 
-/// The scope's name is what stands behind `/v2/`, as a WHATWG reader sees it.
-fn path(target: &str, scope: &Scope) {
-    let url = url::Url::parse(&format!("http://reg.example{target}")).expect("a URL");
-    match scope.as_str().strip_prefix("repository:").and_then(|rest| rest.rsplit_once(':')) {
-        Some((name, _)) => assert!(url.path().starts_with(&format!("/v2/{name}/")), "{scope} for {}", url.path()),
-        None => assert_eq!((scope.as_str(), url.path()), ("registry:catalog:*", "/v2/_catalog")),
+/// The first scope's name is what stands behind `/v2/` for every reader, its actions are the method's, and who reads a
+/// source of a mount in the query finds it among the scopes.
+fn path(method: &str, target: &str, scopes: &[Scope]) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let Some((name, actions)) = scopes[0].as_str().strip_prefix("repository:").and_then(|rest| rest.rsplit_once(':'))
+    else {
+        assert_eq!((scopes[0].as_str(), path), ("registry:catalog:*", "/v2/_catalog"));
+        return;
+    };
+    for path in readers::paths(target) {
+        let path = String::from_utf8(path).expect("ASCII");
+        assert!(path.starts_with(&format!("/v2/{name}/")), "{name} for {path}");
+    }
+    let session = path.rsplit_once("/blobs/uploads/").is_some_and(|(_, id)| !id.contains('/') && !id.is_empty());
+    assert_eq!(
+        actions,
+        match method {
+            "GET" | "HEAD" if !session => "pull",
+            "DELETE" if !session => "delete",
+            _ => "pull,push",
+        }
+    );
+    for source in readers::sources(query) {
+        let source = format!("repository:{source}:pull");
+        assert!(
+            scopes[0].as_str().starts_with(&source) || scopes.iter().any(|scope| scope.as_str() == source),
+            "{source}"
+        );
     }
 }
 
@@ -103,6 +125,28 @@ fn token(call: &Call<'_>) {
             let scope = format!("{}:{}:{}", access.kind, access.name, access.actions.join(","));
             let scope = [Scope::new(&scope).expect("a scope")];
             assert!(covers(&allowed(most), &scope), "{scope:?}");
+            assert!(access.actions.iter().all(|action| asks(
+                call,
+                &format!("{}:{}", access.kind, access.name),
+                action
+            )));
         }
     }
+}
+
+/// Whether the text of the request has a scope of this resource with this action, as WHATWG's parser reads forms.
+fn asks(call: &Call<'_>, resource: &str, action: &str) -> bool {
+    let query = call.target.split_once('?').map_or("", |(_, query)| query);
+    let form = if call.method == "GET" { query.as_bytes() } else { call.body };
+    url::form_urlencoded::parse(form).filter(|(name, _)| name == "scope").any(|(_, value)| {
+        value.split(' ').any(|scope| {
+            let Some((have, actions)) = scope.rsplit_once(':') else { return false };
+            let have = match (have.find('('), have.find("):")) {
+                (Some(open), Some(close)) if open < close => format!("{}{}", &have[..open], &have[close + 1..]),
+                _ => have.to_string(),
+            };
+            let wants = |action: &str| actions.split(',').any(|have| have == action || have == "*");
+            have == resource && (wants(action) || (action == "pull" && wants("push")))
+        })
+    })
 }

@@ -20,5 +20,6 @@ mod readers;
 mod review;
 mod routes;
 mod sentences;
+mod setups;
 mod support;
 mod works;
