@@ -56,9 +56,8 @@ pub fn paths(target: &str) -> BTreeSet<Vec<u8>> {
     found
 }
 
-/// Whether this path is the registry's to somebody who does not look at case.
+/// Whether this path is the registry's.
 pub fn is_registry(path: &[u8]) -> bool {
-    let path = path.to_ascii_lowercase();
     path == b"/v2" || path.starts_with(b"/v2/")
 }
 
