@@ -80,7 +80,9 @@ impl Place {
     /// After what is one segment.
     fn name(self, text: &str) -> Self {
         let stripped: String = text.chars().filter(|c| !is_blank(*c)).collect();
-        let mut after = self.step(cut(text)).or(self.step(cut(&stripped)));
+        // WHATWG's parser takes away these three, and what reads after it may end at another.
+        let joined = text.replace(['\t', '\r', '\n'], "");
+        let mut after = self.step(cut(text)).or(self.step(cut(&stripped))).or(self.step(cut(&joined)));
         if self.begun && self.depth < self.host && !text.bytes().all(in_host) {
             // For some the host ends there, and the path begins.
             return self.anywhere();

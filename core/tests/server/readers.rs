@@ -73,6 +73,8 @@ fn a_path_that_ends_before_its_end() {
         "/v2%00x",
         "/v2%00/../x",
         "/./v2%00x/manifests/y",
+        "/v\r2\0x",
+        "/%09v%0a2%00x",
         "/v2%20x",
         "/v2%0d%0ax",
         "/v2%3fx",
