@@ -183,7 +183,7 @@ def one_step(running: Running, now: int, step: Case) -> None:
     elif "answer" in step:
         answer = step["answer"]
         body = answer.get("body", "").encode()
-        headers = [(name, value) for name, value in answer.get("headers", [])]
+        headers = [(name, value.encode()) for name, value in answer.get("headers", [])]
         running.flow.answer(answer["status"], headers, body, url=answer.get("url"), now=now)
         running.poll(now)
     elif "fail" in step:
