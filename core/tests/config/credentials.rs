@@ -1,25 +1,6 @@
 //! Docker's `config.json`, `DOCKER_AUTH_CONFIG`, podman's `auth.json`, Kubernetes' secrets.
 
-use crate::world::{check, file, importer, summary};
-
-/// `robot:s3cret`.
-const ROBOT: &str = r#""auth":"cm9ib3Q6czNjcmV0""#;
-
-type Row<'a> = (&'a str, &'a str, &'a str, &'a str);
-
-fn done(rows: &[Row<'_>], import: fn(&mut regauth::config::Importer, &regauth::config::File)) {
-    let rows = rows.iter().map(|(tag, text, image, wanted)| {
-        let mut importer = importer();
-        import(&mut importer, &file("config.json", &text.replace("ROBOT", ROBOT)));
-        let line = summary(importer, image);
-        // These files say nothing of TLS: the registry's line without its URL.
-        let line = line
-            .replace("registry https://reg.example/v2", "reg")
-            .replace("registry https://registry-1.docker.io/v2", "hub");
-        (*tag, line, *wanted)
-    });
-    check(rows.collect());
-}
+use crate::world::{Row, check, done, file, importer, summary, written_out};
 
 #[test]
 fn docker() {
@@ -261,7 +242,7 @@ fn docker() {
             "reg\n!",
         ),
     ];
-    done(rows, |importer, file| importer.docker_config(file));
+    done("config.json", rows, |importer, file| importer.docker_config(file));
 }
 
 #[test]
@@ -282,14 +263,11 @@ fn variable() {
         ),
         ("2.1 a field that is none", r#"{"auths":{},"x":1}"#, "reg.example/a", "reg\n! W:unknown-field"),
     ];
-    done(rows, |importer, file| importer.docker_auth_config(file));
+    done("config.json", rows, |importer, file| importer.docker_auth_config(file));
     // Before the file, and where it has nothing the file is asked.
     let both = |image: &str| {
         let mut importer = importer();
-        importer.docker_auth_config(&file(
-            "DOCKER_AUTH_CONFIG",
-            &r#"{"auths":{"reg.example":{ROBOT}}}"#.replace("ROBOT", ROBOT),
-        ));
+        importer.docker_auth_config(&file("DOCKER_AUTH_CONFIG", &written_out(r#"{"auths":{"reg.example":{ROBOT}}}"#)));
         importer.docker_config(&file(
             "config.json",
             r#"{"auths":{"reg.example/a":{"username":"u","password":"p"}},"credsStore":"all"}"#,
@@ -364,9 +342,9 @@ fn podman() {
             "reg creds:a-refresh-token\n! W:several-credentials",
         ),
     ];
-    done(rows, |importer, file| importer.auth_json(file));
+    done("config.json", rows, |importer, file| importer.auth_json(file));
     let mut two = importer();
-    two.auth_json(&file("one.json", &r#"{"auths":{"reg.example":{ROBOT}}}"#.replace("ROBOT", ROBOT)));
+    two.auth_json(&file("one.json", &written_out(r#"{"auths":{"reg.example":{ROBOT}}}"#)));
     two.auth_json(&file("two.json", r#"{"auths":{"reg.example/a":{"auth":"dTpw"}}}"#));
     check(vec![(
         "2.3 the first file that has a key",
@@ -441,14 +419,14 @@ fn kubernetes() {
             "reg creds:unreadable\n! E:broken-credentials",
         ),
     ];
-    done(rows, |importer, file| importer.kubernetes(file));
+    done("config.json", rows, |importer, file| importer.kubernetes(file));
 }
 
 #[test]
 fn globs() {
     let leave = |text: &str, image: &str| {
         let mut importer = importer();
-        importer.kubernetes(&file("k.json", &text.replace("ROBOT", ROBOT)));
+        importer.kubernetes(&file("k.json", &written_out(text)));
         importer.regauth(&file("r.toml", "wildcard_password = true\n"));
         summary(importer, image)
     };

@@ -1,29 +1,6 @@
 //! Hard cases of credentials: keys, helpers, tokens and types at the edge of what a format says.
 
-use regauth::config::{File, Importer};
-
-use crate::world::{check, file, importer, summary};
-
-/// `robot:s3cret`.
-const ROBOT: &str = r#""auth":"cm9ib3Q6czNjcmV0""#;
-/// Another one.
-const U: &str = r#""username":"u","password":"p""#;
-
-type Row<'a> = (&'a str, &'a str, &'a str, &'a str);
-type Read = fn(&mut Importer, &File);
-
-fn done(name: &str, rows: &[Row<'_>], import: Read) {
-    let rows = rows.iter().map(|(tag, text, image, wanted)| {
-        let mut importer = importer();
-        import(&mut importer, &file(name, &text.replace("ROBOT", ROBOT).replace("UUU", U)));
-        let line = summary(importer, image);
-        let line = line
-            .replace("registry https://reg.example/v2", "reg")
-            .replace("registry https://registry-1.docker.io/v2", "hub");
-        (*tag, line, *wanted)
-    });
-    check(rows.collect());
-}
+use crate::world::{Row, check, done, file, importer, summary, written_out};
 
 #[test]
 fn config_json() {
@@ -417,7 +394,7 @@ fn kubernetes() {
     done("k8s", rows, |importer, file| importer.kubernetes(file));
     let leave = |text: &str, image: &str| {
         let mut importer = importer();
-        importer.kubernetes(&file("k.json", &text.replace("ROBOT", ROBOT).replace("UUU", U)));
+        importer.kubernetes(&file("k.json", &written_out(text)));
         importer.regauth(&file("r.toml", "wildcard_password = true\n"));
         summary(importer, image)
     };

@@ -1,24 +1,6 @@
 //! Hard cases of host configurations: names, files, durations and fields at the edge of what a format says.
 
-use regauth::config::{File, Importer};
-
-use crate::world::{check, directory, file, importer, summary};
-
-type Row<'a> = (&'a str, &'a str, &'a str, &'a str);
-type Read = fn(&mut Importer, &File);
-
-fn done(name: &str, rows: &[Row<'_>], import: Read) {
-    let rows = rows.iter().map(|(tag, text, image, wanted)| {
-        let mut importer = importer();
-        import(&mut importer, &file(name, text));
-        let line = summary(importer, image);
-        let line = line
-            .replace("registry https://reg.example/v2", "reg")
-            .replace("registry https://registry-1.docker.io/v2", "hub");
-        (*tag, line, *wanted)
-    });
-    check(rows.collect());
-}
+use crate::world::{Row, check, directory, done, importer, summary};
 
 #[test]
 fn buildkitd_toml() {

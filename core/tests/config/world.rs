@@ -226,3 +226,25 @@ pub(crate) fn check(rows: Vec<(&str, String, &str)>) {
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
     println!("{} rows", rows.len());
 }
+
+/// What is tested, the text of the file, an image, and what comes of it, with `reg` and `hub` for two registries.
+pub(crate) type Row<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+/// Checks a table of files of one format.
+pub(crate) fn done(name: &str, rows: &[Row<'_>], import: fn(&mut Importer, &File)) {
+    let rows = rows.iter().map(|(tag, text, image, wanted)| {
+        let mut importer = importer();
+        import(&mut importer, &file(name, &written_out(text)));
+        let line = summary(importer, image);
+        let line = line
+            .replace("registry https://reg.example/v2", "reg")
+            .replace("registry https://registry-1.docker.io/v2", "hub");
+        (*tag, line, *wanted)
+    });
+    check(rows.collect());
+}
+
+/// `ROBOT`: the field `auth` of `robot:s3cret`; `UUU`: user and password in fields of their own.
+pub(crate) fn written_out(text: &str) -> String {
+    text.replace("ROBOT", r#""auth":"cm9ib3Q6czNjcmV0""#).replace("UUU", r#""username":"u","password":"p""#)
+}
