@@ -285,14 +285,16 @@ impl World {
         let Some(run) = &mut self.runs[place] else { return };
         let Step::Send(out) = run.flow.poll(self.now, Waker::noop()) else { return };
         let (hop, at) = (out.hop, out.url.origin().clone());
+        let basic = || out.header("authorization").is_some_and(|value| value.expose().starts_with(b"Basic "));
+        let password = matches!(out.body, Body::Form(_)) || basic();
+        // No password goes where a name like localhost leads over plain http, and a storage pair's leave is for what its
+        // registry says itself.
+        let less = (password && !at.is_https()) || (!hop.is_token() && run.visited.len() > 1);
         match text(to).parse::<IpAddr>() {
             Ok(address) => {
                 let allowed = run.flow.dial(Dial::Ip(address)).is_ok();
-                assert_eq!(
-                    allowed,
-                    self.setup.may_be_at(hop, &at, address, self.anchor_class),
-                    "{hop} at {at}: {address}"
-                );
+                let may = self.setup.may_be_at(hop, &at, address, self.anchor_class);
+                assert!(allowed == may || (less && !allowed), "{hop} at {at}: {address}, {allowed}");
                 if allowed && at == self.setup.anchor() {
                     self.anchor_class = Some(Class::of(address));
                 }
@@ -300,7 +302,8 @@ impl World {
             Err(_) => {
                 let allowed = run.flow.dial(Dial::Proxied).is_ok();
                 let local = at.class().is_some_and(|class| class != Class::Public);
-                assert_eq!(allowed, at.is_https() && (!local || self.setup.has_leave(hop, &at)), "{hop} at {at}");
+                let may = at.is_https() && (!local || self.setup.has_leave(hop, &at));
+                assert!(allowed == may || (less && !allowed), "{hop} at {at}: {allowed}");
             }
         }
     }

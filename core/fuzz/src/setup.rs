@@ -168,8 +168,13 @@ impl Setup {
     /// The label of the identity that may be shown where the user chose this origin.
     pub fn identity(&self, of: &Origin) -> Option<String> {
         let (bits, name) = self.entry(of)?;
-        let shown = bits & IDENTITY != 0 && (name != "default" || bits & WILDCARD != 0) && of.is_https();
-        shown.then(|| format!("identity-{name}"))
+        let has = bits & IDENTITY != 0 && (name != "default" || bits & WILDCARD != 0);
+        has.then(|| format!("identity-{name}"))
+    }
+
+    /// The same where there is a connection to show it on.
+    fn shown(&self, of: &Origin, to: &Origin) -> Option<String> {
+        self.identity(of).filter(|_| to.is_https())
     }
 
     /// The header value that may be sent where the user chose this origin.
@@ -178,7 +183,7 @@ impl Setup {
     }
 
     fn own_identity(&self, of: &Origin) -> Option<String> {
-        self.exact(of).and_then(|_| self.identity(of))
+        self.exact(of).and_then(|_| self.shown(of, of))
     }
 
     fn own_header(&self, of: &Origin) -> Option<String> {
@@ -219,11 +224,14 @@ impl Setup {
         if hop.is_token() {
             let sends = Most { secret: self.password_may_leave(to), ..Most::default() };
             if *to == anchor {
-                return Most { identity: self.identity(to), header: self.header(to), ..sends };
+                return Most { identity: self.shown(to, to), header: self.header(to), ..sends };
             }
             if to.host() == anchor.host() {
-                let lent = self.identity(&anchor).filter(|_| to.is_https());
-                return Most { identity: self.own_identity(to).or(lent), header: self.own_header(to), ..sends };
+                return Most {
+                    identity: self.own_identity(to).or_else(|| self.shown(&anchor, to)),
+                    header: self.own_header(to),
+                    ..sends
+                };
             }
             if let Some(bits) = self.pair(&anchor, to, false) {
                 return Most { secret: sends.secret, ..self.paired(bits, &anchor, to) };
@@ -241,7 +249,7 @@ impl Setup {
         }
         if !crossed && *to == anchor {
             return Most {
-                identity: self.identity(to),
+                identity: self.shown(to, to),
                 header: self.header(to),
                 secret: self.password_may_leave(to),
                 bearer: true,
@@ -258,7 +266,7 @@ impl Setup {
     }
 
     fn paired(&self, bits: u8, anchor: &Origin, to: &Origin) -> Most {
-        let lent = self.identity(anchor).filter(|_| bits & LENDS != 0 && to.is_https());
+        let lent = self.shown(anchor, to).filter(|_| bits & LENDS != 0);
         Most { identity: self.own_identity(to).or(lent), header: self.own_header(to), ..Most::default() }
     }
 
