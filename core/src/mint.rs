@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::key::{KeyPair, derive, pem};
+use crate::origin::is_number;
 use crate::secret::Secret;
 use crate::time::Time;
 
@@ -319,10 +320,7 @@ fn san(name: &str) -> Result<SanType, MintError> {
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     // A name whose last label is a number is an IPv4 address to a URL parser, and no verifier would match it.
-    let number = host.rsplit('.').next().is_some_and(|last| match last.get(..2) {
-        Some("0x" | "0X") => last.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit()),
-        _ => last.bytes().all(|byte| byte.is_ascii_digit()),
-    });
+    let number = host.rsplit('.').next().is_some_and(|last| is_number(&last.to_ascii_lowercase()));
     if name.len() > 253 || number || !host.split('.').all(label) {
         return Err(wrong());
     }

@@ -372,7 +372,7 @@ fn parse_host(host: &str) -> Result<String, UrlFlaw> {
 }
 
 /// What inet_aton would read as a number: decimal, octal or hexadecimal.
-fn is_number(label: &str) -> bool {
+pub(crate) fn is_number(label: &str) -> bool {
     match label.strip_prefix("0x") {
         Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
         None => label.bytes().all(|b| b.is_ascii_digit()),
