@@ -189,12 +189,7 @@ fn token(config: &Config, ask: &Question<'_>) -> Decision {
             ..sending(Reason::Anchor)
         }
     } else if target.host() == anchor.host() {
-        let own = config.exact(target).map(|_| target.clone());
-        Grants {
-            identity: identity_of(config, target).filter(|_| own.is_some()).or_else(|| lent(config, anchor, target)),
-            headers_of: own,
-            ..sending(Reason::SameHost)
-        }
+        Grants { credential: true, ..elsewhere(config, anchor, target, true, Reason::SameHost) }
     } else if let Some(pair) = config.find_pair(anchor, PairKind::Token, target) {
         Grants { credential: true, ..paired(config, pair) }
     } else if is_built_in(anchor, target) {
@@ -234,13 +229,15 @@ fn may_send_password(config: &Config, target: &Origin) -> Result<(), Reason> {
 }
 
 fn paired(config: &Config, pair: &Pair) -> Grants {
-    let own = config.exact(&pair.other).and_then(|_| identity_of(config, &pair.other));
-    let lent = || lent(config, &pair.registry, &pair.other).filter(|_| pair.identity);
-    Grants {
-        identity: own.or_else(lent),
-        headers_of: config.exact(&pair.other).map(|_| pair.other.clone()),
-        ..nothing(Reason::Paired)
-    }
+    elsewhere(config, &pair.registry, &pair.other, pair.identity, Reason::Paired)
+}
+
+/// At another origin than the registry's: what its own entry has, and no identity there is the registry's, if it is lent.
+fn elsewhere(config: &Config, registry: &Origin, target: &Origin, lends: bool, reason: Reason) -> Grants {
+    let own = config.exact(target).map(|_| target.clone());
+    let identity = own.as_ref().and_then(|own| identity_of(config, own));
+    let lent = || lent(config, registry, target).filter(|_| lends);
+    Grants { identity: identity.or_else(lent), headers_of: own, ..nothing(reason) }
 }
 
 /// The origin itself, if its entry has an identity to show and a connection to show it on.
