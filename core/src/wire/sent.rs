@@ -38,17 +38,12 @@ pub struct Sent {
 impl Sent {
     /// Of a request that is about to go out.
     pub(super) fn about(out: &Outgoing) -> Self {
-        let scheme = |value: &[u8]| match value {
-            [b'B', b'a', b's', b'i', b'c', b' ', ..] => "Basic",
-            [b'B', b'e', b'a', b'r', b'e', b'r', b' ', ..] => "Bearer",
-            _ => "other",
-        };
         Self {
             hop: out.hop,
             method: out.method.clone(),
             url: out.url.clone(),
             identity: out.identity.clone(),
-            authorization: out.header("authorization").map(|value| scheme(value.expose())),
+            authorization: out.scheme(),
             reused: false,
             begun: Time(0),
             status: None,

@@ -98,10 +98,18 @@ impl Outgoing {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
+    /// The scheme of its `Authorization`: `Basic`, `Bearer`, or `other`.
+    pub(crate) fn scheme(&self) -> Option<&'static str> {
+        Some(match self.header("authorization")?.expose() {
+            [b'B', b'a', b's', b'i', b'c', b' ', ..] => "Basic",
+            [b'B', b'e', b'a', b'r', b'e', b'r', b' ', ..] => "Bearer",
+            _ => "other",
+        })
+    }
+
     /// Whether a password or a refresh token is in it.
     pub(crate) fn has_password(&self) -> bool {
-        let basic = || self.header("authorization").is_some_and(|value| value.expose().starts_with(b"Basic "));
-        matches!(self.body, Body::Form(_)) || basic()
+        matches!(self.body, Body::Form(_)) || self.scheme() == Some("Basic")
     }
 }
 
