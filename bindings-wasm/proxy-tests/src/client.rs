@@ -29,14 +29,15 @@ impl Answer {
 pub fn begin(to: SocketAddr, method: &str, path: &str, fields: &[u8], body: &[u8]) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nContent-Length: {}\r\n",
-        body.len()
-    )?;
-    stream.write_all(fields)?;
-    stream.write_all(b"\r\n")?;
-    stream.write_all(body)?;
+    let length = body.len();
+    // In one piece: who answers at the head and closes before the body comes resets the connection, and the answer is lost.
+    let mut out =
+        format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nContent-Length: {length}\r\n")
+            .into_bytes();
+    for part in [fields, b"\r\n", body] {
+        out.extend_from_slice(part);
+    }
+    stream.write_all(&out)?;
     Ok(stream)
 }
 
